@@ -1,0 +1,250 @@
+"""Metric values in memory shared by all workers of a service, one row per worker.
+
+A worker adds to its own row with plain stores of 8 bytes, so counting needs no lock and a worker
+killed at any instruction loses nothing it had counted. Rows belong to worker *slots*, not pids:
+a successor goes on counting where its predecessor stopped, and nothing grows with restarts.
+
+Layout of the file (native byte order; it never leaves the machine)::
+
+    header    64 B   magic, version, rows, columns, columns in use
+    owners    rows x 8 B   pid that counts in the row now, 0 for none yet
+    names     columns x 256 B   JSON [metric, suffix, [label values]] of each column
+    values    rows x columns x 8 B   float64
+
+Columns are handed out on first use, under a file lock, and are the same for every row.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import struct
+from bisect import bisect_left
+from collections.abc import Iterator, MutableSequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .catalogue import BY_NAME, Metric
+
+_HEADER = struct.Struct("=8sIIII")
+_HEADER_BYTES = 64
+_NAME_BYTES = 256
+_MAGIC = b"metrics\x00"
+_VERSION = 1
+
+Column = tuple[str, str, tuple[str, ...]]  # metric name, suffix ("", "_sum" or a bound), labels
+
+
+class PageFull(RuntimeError):
+    """More series were asked for than the page has columns; some label is not bounded."""
+
+
+class MetricsPage:
+    """The shared page of one service.
+
+    `path` None keeps it in anonymous memory (one process, tests); otherwise the file is created
+    or, if it is of the same layout, continued, so that totals survive a restart of the service.
+
+    Raises OSError when the file cannot be written.
+    """
+
+    def __init__(self, path: Path | None = None, *, rows: int = 64, columns: int = 1024) -> None:
+        self.rows = rows
+        self.columns = columns
+        self._columns: dict[Column, int] = {}
+        self._names_at = _HEADER_BYTES + rows * 8
+        values_at = self._names_at + columns * _NAME_BYTES
+        size = values_at + rows * columns * 8
+        if path is None:
+            self._fd = -1
+            self._map = mmap.mmap(-1, size)
+            self._write_header(0)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with self._locked():
+                fresh = os.fstat(self._fd).st_size != size or not self._is_mine()
+                if fresh:
+                    os.ftruncate(self._fd, 0)
+                    os.ftruncate(self._fd, size)
+                self._map = mmap.mmap(self._fd, size)
+                if fresh:
+                    self._write_header(0)
+        self._owners = memoryview(self._map)[_HEADER_BYTES : self._names_at].cast("q")
+        self._values = memoryview(self._map)[values_at:].cast("d")
+
+    def recorder(self, row: int) -> Recorder:
+        """The row's metrics for the calling process; gauges start at 0, counters go on.
+
+        Raises IndexError for a row the page does not have.
+        """
+        if not 0 <= row < self.rows:
+            raise IndexError(f"metrics row {row} is outside 0..{self.rows - 1}")
+        cells = self._values[row * self.columns : (row + 1) * self.columns]
+        for (name, _suffix, _labels), column in self.series().items():
+            metric = BY_NAME.get(name)
+            if metric is not None and metric.kind == "gauge":
+                cells[column] = 0.0
+        self._owners[row] = os.getpid()
+        return Recorder(self, cells)
+
+    def live_rows(self) -> set[int]:
+        """The rows whose process is alive: only their gauges are still facts."""
+        return {row for row, pid in enumerate(self._owners) if pid and _alive(pid)}
+
+    def series(self) -> dict[Column, int]:
+        """Every column in use, by what it counts, in the order of first use."""
+        used = self._used()
+        for column in range(len(self._columns), used):
+            start = self._names_at + column * _NAME_BYTES
+            raw = self._map[start : start + _NAME_BYTES].rstrip(b"\x00")
+            name, suffix, labels = json.loads(raw)
+            self._columns[(name, suffix, tuple(labels))] = column
+        return self._columns
+
+    def values(self, column: int) -> list[float]:
+        """The column's value in every row."""
+        return [self._values[row * self.columns + column] for row in range(self.rows)]
+
+    def column(self, key: Column) -> int:
+        """The column of a series, handed out now if it is new. Raises PageFull."""
+        found = self.series().get(key)
+        if found is not None:
+            return found
+        raw = json.dumps([key[0], key[1], key[2]], separators=(",", ":")).encode()
+        if len(raw) > _NAME_BYTES:
+            raise PageFull(f"series name is longer than {_NAME_BYTES} bytes: {raw!r}")
+        with self._locked():
+            found = self.series().get(key)  # another worker may have been faster
+            if found is not None:
+                return found
+            column = self._used()
+            if column == self.columns:
+                raise PageFull(f"no column left for {key[0]}{list(key[2])}")
+            start = self._names_at + column * _NAME_BYTES
+            self._map[start : start + _NAME_BYTES] = raw.ljust(_NAME_BYTES, b"\x00")
+            self._write_header(column + 1)
+        self._columns[key] = column
+        return column
+
+    def _used(self) -> int:
+        return int(_HEADER.unpack_from(self._map)[4])
+
+    def _write_header(self, used: int) -> None:
+        _HEADER.pack_into(self._map, 0, _MAGIC, _VERSION, self.rows, self.columns, used)
+
+    def _is_mine(self) -> bool:
+        magic, version, rows, columns, used = _HEADER.unpack(os.pread(self._fd, _HEADER.size, 0))
+        return (magic, version, rows, columns) == (
+            _MAGIC, _VERSION, self.rows, self.columns,
+        ) and used <= columns  # fmt: skip
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._fd < 0:
+            yield
+            return
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+
+
+def _alive(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+class Counter:
+    """One series that only grows, or a gauge: one cell of one worker's row."""
+
+    __slots__ = ("_cells", "_column")
+
+    def __init__(self, cells: MutableSequence[float], column: int) -> None:
+        self._cells = cells
+        self._column = column
+
+    def inc(self, amount: float = 1.0) -> None:
+        self._cells[self._column] += amount
+
+    @property
+    def value(self) -> float:
+        return self._cells[self._column]
+
+
+class Gauge(Counter):
+    __slots__ = ()
+
+    def dec(self, amount: float = 1.0) -> None:
+        self._cells[self._column] -= amount
+
+    def set(self, value: float) -> None:
+        self._cells[self._column] = value
+
+
+class Histogram:
+    """Counts per bucket, not cumulative until they are exposed, and the sum."""
+
+    __slots__ = ("_bounds", "_buckets", "_cells", "_sum")
+
+    def __init__(
+        self,
+        cells: MutableSequence[float],
+        bounds: tuple[float, ...],
+        buckets: tuple[int, ...],
+        total: int,
+    ) -> None:
+        self._cells = cells
+        self._bounds = bounds
+        self._buckets = buckets
+        self._sum = total
+
+    def observe(self, value: float) -> None:
+        cells = self._cells
+        cells[self._buckets[bisect_left(self._bounds, value)]] += 1.0
+        cells[self._sum] += value
+
+
+class Recorder:
+    """Hands out the cells of one row. Keep what it returns: looking up costs, counting does not.
+
+    Every method raises KeyError for a name that is not in the catalogue, TypeError for the wrong
+    kind or labels, and PageFull when the page has no column left.
+    """
+
+    def __init__(self, page: MetricsPage, cells: MutableSequence[float]) -> None:
+        self._page = page
+        self._cells = cells
+
+    def counter(self, name: str, **labels: str) -> Counter:
+        metric, values = _checked(name, ("counter", "unknown"), labels)
+        return Counter(self._cells, self._page.column((metric.name, "", values)))
+
+    def gauge(self, name: str, **labels: str) -> Gauge:
+        metric, values = _checked(name, ("gauge",), labels)
+        return Gauge(self._cells, self._page.column((metric.name, "", values)))
+
+    def histogram(self, name: str, **labels: str) -> Histogram:
+        metric, values = _checked(name, ("histogram",), labels)
+        bounds = (*(repr(bound) for bound in metric.buckets), "+Inf")
+        columns = tuple(self._page.column((name, bound, values)) for bound in bounds)
+        total = self._page.column((name, "_sum", values))
+        return Histogram(self._cells, metric.buckets, columns, total)
+
+
+def _checked(
+    name: str, kinds: tuple[str, ...], labels: dict[str, str]
+) -> tuple[Metric, tuple[str, ...]]:
+    metric = BY_NAME.get(name)
+    if metric is None:
+        raise KeyError(f"{name} is not in monitoring/catalogue.py")
+    if metric.kind not in kinds:
+        raise TypeError(f"{name} is a {metric.kind}, not a {kinds[0]}")
+    if set(labels) != set(metric.labels):
+        raise TypeError(f"{name} has the labels {metric.labels}, got {tuple(labels)}")
+    return metric, tuple(labels[label] for label in metric.labels)

@@ -49,7 +49,7 @@ def render(
     started = totals.get("process_start_time_seconds")
     if started:
         totals["uptime_seconds"] = {((), ""): clock() - min(started.values())}
-    return generate_latest(_Families(totals))  # type: ignore[arg-type]
+    return generate_latest(_Families(totals))
 
 
 def _merge(pages: Iterable[MetricsPage]) -> Totals:

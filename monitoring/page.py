@@ -22,7 +22,7 @@ import mmap
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,7 +37,7 @@ _VERSION = 1
 Column = tuple[str, str, tuple[str, ...]]  # metric name, suffix ("", "_sum" or a bound), labels
 
 
-class PageFull(RuntimeError):
+class PageFullError(RuntimeError):
     """More series were asked for than the page has columns; some label is not bounded."""
 
 
@@ -109,20 +109,20 @@ class MetricsPage:
         return [self._values[row * self.columns + column] for row in range(self.rows)]
 
     def column(self, key: Column) -> int:
-        """The column of a series, handed out now if it is new. Raises PageFull."""
+        """The column of a series, handed out now if it is new. Raises PageFullError."""
         found = self.series().get(key)
         if found is not None:
             return found
         raw = json.dumps([key[0], key[1], key[2]], separators=(",", ":")).encode()
         if len(raw) > _NAME_BYTES:
-            raise PageFull(f"series name is longer than {_NAME_BYTES} bytes: {raw!r}")
+            raise PageFullError(f"series name is longer than {_NAME_BYTES} bytes: {raw!r}")
         with self._locked():
             found = self.series().get(key)  # another worker may have been faster
             if found is not None:
                 return found
             column = self._used()
             if column == self.columns:
-                raise PageFull(f"no column left for {key[0]}{list(key[2])}")
+                raise PageFullError(f"no column left for {key[0]}{list(key[2])}")
             start = self._names_at + column * _NAME_BYTES
             self._map[start : start + _NAME_BYTES] = raw.ljust(_NAME_BYTES, b"\x00")
             self._write_header(column + 1)
@@ -165,7 +165,7 @@ class Counter:
 
     __slots__ = ("_cells", "_column")
 
-    def __init__(self, cells: MutableSequence[float], column: int) -> None:
+    def __init__(self, cells: memoryview[float], column: int) -> None:
         self._cells = cells
         self._column = column
 
@@ -194,7 +194,7 @@ class Histogram:
 
     def __init__(
         self,
-        cells: MutableSequence[float],
+        cells: memoryview[float],
         bounds: tuple[float, ...],
         buckets: tuple[int, ...],
         total: int,
@@ -214,10 +214,10 @@ class Recorder:
     """Hands out the cells of one row. Keep what it returns: looking up costs, counting does not.
 
     Every method raises KeyError for a name that is not in the catalogue, TypeError for the wrong
-    kind or labels, and PageFull when the page has no column left.
+    kind or labels, and PageFullError when the page has no column left.
     """
 
-    def __init__(self, page: MetricsPage, cells: MutableSequence[float]) -> None:
+    def __init__(self, page: MetricsPage, cells: memoryview[float]) -> None:
         self._page = page
         self._cells = cells
 

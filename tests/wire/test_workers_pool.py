@@ -1,0 +1,241 @@
+"""The worker pool with real processes: killed, hung, blocked, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+PARENT = """
+import sys
+from workers import Pool, PoolSettings
+settings = PoolSettings(name="pool", host="127.0.0.1", port=int(sys.argv[2]), **eval(sys.argv[3]))
+sys.exit(Pool("tests.pool_targets:" + sys.argv[1], settings=settings).run())
+"""
+
+
+class RunningPool:
+    def __init__(self, folder: Path, target: str, port: int, **settings: object) -> None:
+        self.port = port
+        options = {"run_dir": str(folder), "workers": 2, "drain_delay": 0.2, **settings}
+        options_text = repr(options).replace(
+            f"'{folder}'", f"__import__('pathlib').Path('{folder}')"
+        )
+        self.log = folder / "pool.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PARENT, target, str(port), options_text],
+                stderr=log,
+                stdout=log,
+            )
+
+    def workers(self) -> list[int]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return sorted(child.pid for child in psutil.Process(self.process.pid).children())
+        return []
+
+    def ask(self, line: str, timeout: float = 10.0) -> str:
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
+            connection.sendall(f"{line}\n".encode())
+            return connection.makefile().readline().strip()
+
+    def wait_ready(self) -> RunningPool:
+        eventually(lambda: self.ask("ready") == "True", "a worker is ready")
+        eventually(lambda: self.log.read_text().count("listening") == 1, "the parent says so")
+        return self
+
+    def logged(self) -> str:
+        return self.log.read_text()
+
+
+def eventually(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if condition():
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"never happened: {what}")
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def start(tmp_path: Path, free_port: int) -> Iterator[Callable[..., RunningPool]]:
+    started: list[RunningPool] = []
+
+    def start_pool(target: str = "lines", **settings: object) -> RunningPool:
+        pool = RunningPool(tmp_path, target, free_port, **settings)
+        started.append(pool)
+        return pool
+
+    yield start_pool
+    for pool in started:
+        family = [pool.process.pid, *pool.workers()]
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        pool.process.wait()
+
+
+def test_a_killed_worker_is_replaced_within_a_second(start):
+    pool = start().wait_ready()
+    victim = int(pool.ask("pid"))
+    asked = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: len(set(pool.workers()) - {victim}) == 2, "two workers again")
+    assert time.monotonic() - asked < 1.0
+    assert pool.ask("ready") == "True"
+    assert f"worker {victim} was killed by signal 9" in pool.logged()
+
+
+def test_connections_queued_at_a_killed_worker_are_answered_by_its_successor(start):
+    pool = start(workers=1).wait_ready()
+    victim = pool.workers()[0]
+    os.kill(victim, signal.SIGSTOP)
+    queued = [socket.create_connection(("127.0.0.1", pool.port), 10) for _ in range(50)]
+    for connection in queued:
+        connection.sendall(b"pid\n")
+    os.kill(victim, signal.SIGKILL)
+    answers = [connection.makefile().readline().strip() for connection in queued]
+    assert len([answer for answer in answers if answer.isdigit()]) == 50
+    assert str(victim) not in answers
+    for connection in queued:
+        connection.close()
+
+
+def test_a_stopped_worker_stalls_no_new_connection(start):
+    pool = start().wait_ready()
+    eventually(lambda: len(pool.workers()) == 2, "both workers")
+    time.sleep(0.3)  # the second one must be accepting
+    frozen = int(pool.ask("pid"))
+    os.kill(frozen, signal.SIGSTOP)
+    answers = {pool.ask("pid") for _ in range(40)}
+    assert answers and str(frozen) not in answers
+
+
+def test_a_worker_whose_loop_hangs_is_dumped_and_replaced(start):
+    pool = start(workers=1, heartbeat_interval=0.1, heartbeat_timeout=1.0).wait_ready()
+    hung = pool.workers()[0]
+    with pytest.raises((ConnectionError, AssertionError)):
+        assert pool.ask("block 30")
+    eventually(lambda: pool.workers() not in ([], [hung]), "a new worker")
+    assert pool.ask("ready") == "True"
+    assert "is silent for" in pool.logged()
+    assert "pool_targets.py" in pool.logged()  # the stack that hung
+
+
+def test_a_frozen_worker_that_cannot_take_the_abort_is_killed(start):
+    pool = start(workers=1, heartbeat_interval=0.1, heartbeat_timeout=0.5, abort_grace=0.3)
+    pool.wait_ready()
+    frozen = pool.workers()[0]
+    os.kill(frozen, signal.SIGSTOP)
+    eventually(lambda: pool.workers() not in ([], [frozen]), "a new worker")
+    assert pool.ask("ready") == "True"
+
+
+def test_a_worker_that_never_gets_ready_is_given_up_with_one_reason(start):
+    pool = start("never_ready", workers=1, boot_timeout=0.2, abort_grace=0.1)
+    assert pool.process.wait(timeout=30) == 70
+    assert "cannot boot: no worker was ready in 5 tries" in pool.logged()
+
+
+def test_a_target_that_crashes_at_boot_ends_the_parent_with_exit_code_70(start):
+    pool = start("crashes_at_boot", workers=1)
+    assert pool.process.wait(timeout=30) == 70
+    assert "the handler module is broken" in pool.logged()
+
+
+def test_a_target_that_says_it_cannot_start_is_not_tried_again(start):
+    pool = start("cannot_start", workers=1)
+    assert pool.process.wait(timeout=30) == 78
+    assert pool.logged().count("pool: the metrics folder is not writable") == 1
+    assert "Traceback" not in pool.logged()
+
+
+def test_a_target_that_does_not_exist_is_one_clear_line(start):
+    pool = start("no_such_function", workers=1)
+    assert pool.process.wait(timeout=30) == 78
+    assert "cannot import tests.pool_targets:no_such_function" in pool.logged()
+    assert "Traceback" not in pool.logged()
+
+
+def test_sigterm_lets_requests_in_flight_finish_and_exits_0_without_orphans(start):
+    pool = start().wait_ready()
+    workers = pool.workers()
+    answers: list[str] = []
+    slow = threading.Thread(target=lambda: answers.append(pool.ask("sleep 1.5")))
+    slow.start()
+    time.sleep(0.2)
+    pool.process.send_signal(signal.SIGTERM)
+    slow.join()
+    assert answers[0].isdigit()
+    assert pool.process.wait(timeout=10) == 0
+    assert not any(psutil.pid_exists(pid) for pid in workers)
+
+
+def test_readiness_turns_false_before_the_workers_stop_accepting(start):
+    pool = start(drain_delay=1.0).wait_ready()
+    pool.process.send_signal(signal.SIGTERM)
+    eventually(lambda: pool.ask("ready") == "False", "not ready, but still answering")
+    assert pool.process.wait(timeout=10) == 0
+
+
+def test_a_request_that_outlasts_the_drain_is_cut_and_the_pool_still_ends(start):
+    pool = start(drain_seconds=0.3, linger_seconds=0.0).wait_ready()
+    stuck = threading.Thread(target=lambda: contextlib.suppress(OSError) and pool.ask("sleep 60"))
+    stuck.start()
+    time.sleep(0.2)
+    pool.process.send_signal(signal.SIGTERM)
+    assert pool.process.wait(timeout=15) == 0
+    stuck.join()
+
+
+def test_workers_end_when_their_parent_is_killed(start):
+    pool = start().wait_ready()
+    workers = pool.workers()
+    pool.process.kill()
+    pool.process.wait()
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in workers), "no orphan")
+
+
+def test_the_address_can_be_had_again_right_after_the_parent_was_killed(start):
+    pool = start().wait_ready()
+    pool.process.kill()
+    pool.process.wait()
+    pool.log.write_text("")
+    assert start().wait_ready().process.poll() is None
+
+
+def test_a_port_in_use_is_one_line_that_names_who_has_it_and_what_moves_it(start, free_port):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", free_port))
+        holder.listen()
+        pool = start(port_variable="APP1_PORT")
+        assert pool.process.wait(timeout=10) == 1
+    assert f"127.0.0.1:{free_port} is in use" in pool.logged()
+    assert f"pid {os.getpid()}" in pool.logged()
+    assert "APP1_PORT" in pool.logged()
+    assert len(pool.logged().splitlines()) == 1
+
+
+def test_a_second_instance_of_the_same_name_is_refused(start):
+    pool = start().wait_ready()
+    second = start()
+    assert second.process.wait(timeout=10) == 1
+    assert f"already runs (pid {pool.process.pid}" in pool.logged()

@@ -1,0 +1,108 @@
+"""The listening socket of an instance and the lock on its name: held by the parent for life."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+
+import psutil
+import tenacity
+
+from .settings import PoolSettings
+
+# Workers of a parent that was killed let go of the address within this time.
+_ORPHANS_GONE = 2.0
+
+
+class StartError(Exception):
+    """The pool cannot start; the message is one line for the user."""
+
+
+def listen(settings: PoolSettings) -> socket.socket:
+    """A socket that listens from now on, with SO_REUSEPORT set.
+
+    Raises StartError when the address cannot be had within two seconds.
+    """
+    patiently = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_in_use),
+        stop=tenacity.stop_after_delay(_ORPHANS_GONE),
+        wait=tenacity.wait_fixed(0.1),
+        reraise=True,
+    )
+    try:
+        return patiently(_listen, settings)
+    except OSError as error:
+        raise StartError(_bind_error(settings, error)) from None
+
+
+def _listen(settings: PoolSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    address = (settings.host, settings.port)
+    # SO_REUSEPORT would let a second program of the same user share the port in silence: a socket
+    # without it fails when anybody listens.
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+        sock.listen(settings.backlog)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _in_use(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
+def lock_name(settings: PoolSettings) -> int:
+    """Take `NAME.lock` in the run folder; the kernel gives it back when the process ends.
+
+    Returns the file descriptor to keep. Raises StartError when another instance has the name or
+    the folder cannot be written.
+    """
+    path = settings.run_dir / f"{settings.name}.lock"
+    try:
+        settings.run_dir.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StartError(f"{settings.name}: cannot write {path}: {error.strerror}") from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(fd, 32).decode().strip() or "another process"
+        os.close(fd)
+        raise StartError(
+            f"{settings.name}: already runs (pid {holder} holds {path}); stop that one first"
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _bind_error(settings: PoolSettings, error: OSError) -> str:
+    where = f"{settings.host}:{settings.port}"
+    if error.errno != errno.EADDRINUSE:
+        return f"{settings.name}: cannot listen on {where}: {error.strerror}"
+    advice = f" or set {settings.port_variable}" if settings.port_variable else ""
+    return f"{settings.name}: {where} is in use{_holder(settings.port)}; free it{advice}"
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            address = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and address and address.port == port:
+                if connection.pid:
+                    return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                break
+    except psutil.Error:
+        pass  # not ours to see: the message is still true without it
+    return ""

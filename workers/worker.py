@@ -1,0 +1,92 @@
+"""What a worker process sees of its pool: handed to the target as its first argument."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from .status import Row, State, StatusPage, WorkerStatus
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a worker is and how long it may take; seconds, `pool_started` in Unix time."""
+
+    name: str
+    slot: int
+    pool_started: float
+    heartbeat_interval: float
+    drain_seconds: float
+    linger_seconds: float
+
+
+class Worker:
+    """One worker of a pool, inside its own process.
+
+    Attributes:
+        socket: the instance's listening socket, shared with the other workers.
+        name: the instance's name.
+        slot: a number unique among the instance's living workers, used again by successors.
+        pool_started: Unix time at which the instance started.
+        drain_seconds: how long requests in flight may take once the worker was told to stop.
+        linger_seconds: how long silent connections are kept open after that; a request that
+            arrives meanwhile is still answered.
+    """
+
+    def __init__(self, identity: Identity, sock: socket.socket, page: StatusPage) -> None:
+        self.socket = sock
+        self.name = identity.name
+        self.slot = identity.slot
+        self.pool_started = identity.pool_started
+        self.drain_seconds = identity.drain_seconds
+        self.linger_seconds = identity.linger_seconds
+        self._interval = identity.heartbeat_interval
+        self._page = page
+        self._row: Row = page.row(identity.slot)
+        self._stop = asyncio.Event()
+        self._parent = os.getppid()
+        # Bound methods of the row: counting a request costs no extra call.
+        self.request_started = self._row.request_started
+        self.request_finished = self._row.request_finished
+
+    def ready(self) -> None:
+        """Say that this worker accepts connections from now on."""
+        self._row.set_state(State.READY)
+
+    @property
+    def is_ready(self) -> bool:
+        """What a readiness check must answer: false from the moment the pool was told to stop,
+        which is before the workers are, so that a balancer can look elsewhere in time."""
+        return not self._page.stopping and self._row.read().state is State.READY
+
+    @property
+    def draining(self) -> bool:
+        return self._stop.is_set()
+
+    async def told_to_stop(self) -> None:
+        """Return when the worker must stop accepting and finish what it has."""
+        await self._stop.wait()
+
+    def stop(self) -> None:
+        self._row.set_state(State.DRAINING)
+        self._stop.set()
+
+    def siblings(self) -> list[WorkerStatus]:
+        """Every living worker of the pool, this one too."""
+        return self._page.workers()
+
+    def restarts(self) -> dict[str, int]:
+        """Workers of the pool that ended unasked, by reason: crash, hang."""
+        return self._page.restarts()
+
+    async def beat(self) -> None:
+        """The heartbeat. It runs in the loop that serves, never in a thread: a side thread would
+        look alive while the loop hangs."""
+        while True:
+            self._row.beat(time.monotonic_ns())
+            if os.getppid() != self._parent:  # where PDEATHSIG does not exist
+                self.stop()
+            await asyncio.sleep(self._interval)

@@ -6,33 +6,37 @@ a successor goes on counting where its predecessor stopped, and nothing grows wi
 
 Layout of the file (native byte order; it never leaves the machine)::
 
-    header    64 B   magic, version, rows, columns, columns in use
-    owners    rows x 8 B   pid that counts in the row now, 0 for none yet
+    header    64 B   magic, version, rows, columns; at 32 the number of columns in use
+    owners    rows x 16 B   pid that counts in the row now, 0 for none yet, and when it started
     names     columns x 256 B   JSON [metric, suffix, [label values]] of each column
     values    rows x columns x 8 B   float64
 
-Columns are handed out on first use, under a file lock, and are the same for every row.
+Columns are handed out on first use, under a file lock, and are the same for every row. A gauge
+that a worker does not report is NaN in its row.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mmap
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext
+from math import isnan, nan
 from pathlib import Path
 
-from .catalogue import BY_NAME, Metric
+import psutil
 
-_HEADER = struct.Struct("=8sIIII")
+from .catalogue import BY_NAME, Metric
+from .shared_file import locked, open_shared
+
+_HEADER = struct.Struct("=8sIII")
 _HEADER_BYTES = 64
+_USED_AT = 32
 _NAME_BYTES = 256
 _MAGIC = b"metrics\x00"
-_VERSION = 1
+_VERSION = 2
 
 Column = tuple[str, str, tuple[str, ...]]  # metric name, suffix ("", "_sum" or a bound), labels
 
@@ -54,29 +58,21 @@ class MetricsPage:
         self.rows = rows
         self.columns = columns
         self._columns: dict[Column, int] = {}
-        self._names_at = _HEADER_BYTES + rows * 8
+        self._names_at = _HEADER_BYTES + rows * 16
         values_at = self._names_at + columns * _NAME_BYTES
+        header = _HEADER.pack(_MAGIC, _VERSION, rows, columns)
         size = values_at + rows * columns * 8
-        if path is None:
-            self._fd = -1
-            self._map = mmap.mmap(-1, size)
-            self._write_header(0)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with self._locked():
-                fresh = os.fstat(self._fd).st_size != size or not self._is_mine()
-                if fresh:
-                    os.ftruncate(self._fd, 0)
-                    os.ftruncate(self._fd, size)
-                self._map = mmap.mmap(self._fd, size)
-                if fresh:
-                    self._write_header(0)
-        self._owners = memoryview(self._map)[_HEADER_BYTES : self._names_at].cast("q")
-        self._values = memoryview(self._map)[values_at:].cast("d")
+        self._fd = -1 if path is None else open_shared(path, header, size)
+        self._map = mmap.mmap(self._fd, size)
+        memory = memoryview(self._map)
+        # 8 aligned bytes each, written by a single store: no process ever sees a half of one.
+        self._used = memory[_USED_AT : _USED_AT + 8].cast("q")
+        self._owners = memory[_HEADER_BYTES : self._names_at].cast("q")[::2]
+        self._started = memory[_HEADER_BYTES : self._names_at].cast("d")[1::2]
+        self._values = memory[values_at:].cast("d")
 
     def recorder(self, row: int) -> Recorder:
-        """The row's metrics for the calling process; gauges start at 0, counters go on.
+        """The row's metrics for the calling process: counters go on, gauges are unreported.
 
         Raises IndexError for a row the page does not have.
         """
@@ -86,18 +82,22 @@ class MetricsPage:
         for (name, _suffix, _labels), column in self.series().items():
             metric = BY_NAME.get(name)
             if metric is not None and metric.kind == "gauge":
-                cells[column] = 0.0
-        self._owners[row] = os.getpid()
+                cells[column] = nan
+        pid = os.getpid()
+        self._started[row] = _start_of(pid)
+        self._owners[row] = pid
         return Recorder(self, cells)
 
     def live_rows(self) -> set[int]:
         """The rows whose process is alive: only their gauges are still facts."""
-        return {row for row, pid in enumerate(self._owners) if pid and _alive(pid)}
+        owners = zip(self._owners, self._started, strict=True)
+        return {
+            row for row, (pid, started) in enumerate(owners) if pid and started == _start_of(pid)
+        }
 
     def series(self) -> dict[Column, int]:
         """Every column in use, by what it counts, in the order of first use."""
-        used = self._used()
-        for column in range(len(self._columns), used):
+        for column in range(len(self._columns), self._used[0]):
             start = self._names_at + column * _NAME_BYTES
             raw = self._map[start : start + _NAME_BYTES].rstrip(b"\x00")
             name, suffix, labels = json.loads(raw)
@@ -120,44 +120,33 @@ class MetricsPage:
             found = self.series().get(key)  # another worker may have been faster
             if found is not None:
                 return found
-            column = self._used()
+            column = self._used[0]
             if column == self.columns:
                 raise PageFullError(f"no column left for {key[0]}{list(key[2])}")
             start = self._names_at + column * _NAME_BYTES
             self._map[start : start + _NAME_BYTES] = raw.ljust(_NAME_BYTES, b"\x00")
-            self._write_header(column + 1)
+            if BY_NAME[key[0]].kind == "gauge":
+                for row in range(self.rows):
+                    self._values[row * self.columns + column] = nan
+            self._used[0] = column + 1
         self._columns[key] = column
         return column
 
-    def _used(self) -> int:
-        return int(_HEADER.unpack_from(self._map)[4])
-
-    def _write_header(self, used: int) -> None:
-        _HEADER.pack_into(self._map, 0, _MAGIC, _VERSION, self.rows, self.columns, used)
-
-    def _is_mine(self) -> bool:
-        magic, version, rows, columns, used = _HEADER.unpack(os.pread(self._fd, _HEADER.size, 0))
-        return (magic, version, rows, columns) == (
-            _MAGIC, _VERSION, self.rows, self.columns,
-        ) and used <= columns  # fmt: skip
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        if self._fd < 0:
-            yield
-            return
-        fcntl.lockf(self._fd, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+    def _locked(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._fd < 0 else locked(self._fd)
 
 
-def _alive(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
+def _start_of(pid: int) -> float:
+    """When the process started, 0 if there is none: with the pid, it names one process for ever.
+
+    A pid alone does not, it is given away again. Seconds since boot on Linux, where wall-clock
+    times shift when the clock is set.
+    """
+    boot = psutil.boot_time() if psutil.LINUX else 0.0
+    try:
+        return round(psutil.Process(pid).create_time() - boot, 2)
+    except psutil.Error:
+        return 0.0
 
 
 class Counter:
@@ -227,7 +216,10 @@ class Recorder:
 
     def gauge(self, name: str, **labels: str) -> Gauge:
         metric, values = _checked(name, ("gauge",), labels)
-        return Gauge(self._cells, self._page.column((metric.name, "", values)))
+        column = self._page.column((metric.name, "", values))
+        if isnan(self._cells[column]):
+            self._cells[column] = 0.0
+        return Gauge(self._cells, column)
 
     def histogram(self, name: str, **labels: str) -> Histogram:
         metric, values = _checked(name, ("histogram",), labels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isnan
 
 from prometheus_client import generate_latest
 from prometheus_client.core import (
@@ -46,9 +47,10 @@ def render(
         totals[catalogue.BY_NAME[name].name] = {
             (labels, ""): value for labels, value in samples.items()
         }
-    started = totals.get("process_start_time_seconds")
-    if started:
-        totals["uptime_seconds"] = {((), ""): clock() - min(started.values())}
+    started = totals.pop("process_start_time_seconds", {}).get(((), ""), 0.0)
+    if started > 0:  # else no worker has reported yet
+        totals["process_start_time_seconds"] = {((), ""): started}
+        totals["uptime_seconds"] = {((), ""): clock() - started}
     return generate_latest(_Families(totals))
 
 
@@ -58,11 +60,11 @@ def _merge(pages: Iterable[MetricsPage]) -> Totals:
         live = page.live_rows()
         for (name, suffix, labels), column in list(page.series().items()):
             metric = catalogue.BY_NAME.get(name)
-            if metric is None:  # left by an older version of the code
-                continue
+            if metric is None or len(labels) != len(metric.labels):
+                continue  # left by an older version of the code
             values = page.values(column)
             if metric.kind == "gauge":
-                values = [value for row, value in enumerate(values) if row in live]
+                values = [values[row] for row in live if not isnan(values[row])]
             if not values:
                 continue
             series = totals.setdefault(name, {})

@@ -1,0 +1,109 @@
+"""`python -m shards`: look at the shards of a store. Composition."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import sys
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from .settings import StoreSettings, split_urls
+from .status import ShardStatus
+from .store import ShardedStore
+
+_COLOURS = {"up": "green", "loading": "yellow", "down": "red"}
+
+
+class StoreUrls(click.ParamType[tuple[str, ...]]):
+    """A comma-separated list of redis:// URLs."""
+
+    name = "URL[,URL...]"
+
+    def convert(
+        self,
+        value: str | tuple[str, ...],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[str, ...]:
+        urls = split_urls(value) if isinstance(value, str) else value
+        try:
+            return StoreSettings(urls).urls
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """The sharded store: records on several Redis servers."""
+
+
+@main.command()
+@click.option(
+    "--store",
+    "urls",
+    type=StoreUrls(),
+    envvar="STORE_URL",
+    show_envvar=True,
+    required=True,
+    help="The shards, as the app is told: redis://127.0.0.1:6379,redis://127.0.0.1:6380",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def status(urls: tuple[str, ...], as_json: bool) -> None:
+    """Each shard's address, state, records, memory and durability.
+
+    Exit code 0 when every shard is up, 1 when one is down or still loading.
+    """
+    logging.getLogger("shards").setLevel(logging.ERROR)  # the table says what failed
+    shards = asyncio.run(_ask(StoreSettings(urls)))
+    if as_json:
+        click.echo(
+            json.dumps({"shards": [dataclasses.asdict(shard) for shard in shards]}, indent=2)
+        )
+    else:
+        console = Console()
+        if not console.is_terminal:
+            console.width = 160  # a pipe has no width; nothing must be cut off
+        console.print(_table(shards))
+    sys.exit(0 if all(shard.state == "up" for shard in shards) else 1)
+
+
+async def _ask(settings: StoreSettings) -> list[ShardStatus]:
+    store = ShardedStore(settings)
+    try:
+        return await store.status()
+    finally:
+        await store.close()
+
+
+def _table(shards: list[ShardStatus]) -> Table:
+    table = Table("shard", "address", "state", "records", "memory", "of", "policy", "AOF", box=None)
+    for shard in shards:
+        state = f"[{_COLOURS[shard.state]}]{shard.state}[/]"
+        table.add_row(
+            shard.name,
+            escape(shard.address),
+            f"{state} ({escape(shard.reason)})" if shard.reason else state,
+            "-" if shard.records is None else f"{shard.records:,}",
+            "-" if shard.memory_used_bytes is None else decimal(shard.memory_used_bytes),
+            _limit(shard.memory_max_bytes),
+            shard.memory_policy or "-",
+            {True: "on", False: "[red]off[/]", None: "-"}[shard.aof_enabled],
+        )
+    return table
+
+
+def _limit(size: int | None) -> str:
+    if size is None:
+        return "-"
+    return decimal(size) if size else "no limit"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m shards")

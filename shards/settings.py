@@ -1,0 +1,133 @@
+"""What a store is told, checked before anything connects. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+
+_ALLOWED_URL = "allowed is redis://[user:password@]host[:port][#name]"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+_PASSWORD = re.compile(r"(//[^:/@]*:).*@")
+_DEFAULT_PORT = 6379
+_CENTURY = 100 * 365 * 86400.0  # as an expiry in milliseconds still far from Redis' 64 bits
+
+
+@dataclass(frozen=True)
+class ShardAddress:
+    """Where a shard is and what it is called.
+
+    The name is the shard's identity: it decides which records are its own. Without one the
+    position in the list gives it (redis1, redis2, ...), so ports may move but the order may not;
+    with `#name` at the end of each URL the order is free too.
+    """
+
+    name: str
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Settings of one store; raises ValueError naming the value and what is allowed.
+
+    `urls`: one a shard, see ShardAddress. `ttl_seconds`: records expire after it, 0 = never.
+    `operation_timeout_seconds`: all that one command may take, its wait for a connection
+    included. `connections`: at most as many to each shard; over it callers wait their turn.
+    """
+
+    urls: tuple[str, ...] = field(repr=False)  # may hold passwords
+    copies: int = 1
+    ttl_seconds: float = 86400.0
+    value_limit_bytes: int = 64 * 1024
+    # Over loopback p99.9 lies far below both. redis-py's own 5 s and 10 retries make a stopped
+    # shard cost 3-5 s and a hung one 59 s a command.
+    connect_timeout_seconds: float = 0.1
+    operation_timeout_seconds: float = 0.25
+    connections: int = 16
+
+    def __post_init__(self) -> None:
+        shards = len(self.addresses)
+        if self.copies > shards:
+            raise ValueError(f"copies {self.copies}: more than there are shards ({shards})")
+        if self.copies != 1:
+            raise ValueError(f"copies {self.copies}: must be 1, each record lies on one shard")
+        if self.ttl_seconds != 0 and not 0.001 <= self.ttl_seconds <= _CENTURY:
+            raise ValueError(
+                f"ttl_seconds {self.ttl_seconds}: must be 0 (records never expire)"
+                f" or from 0.001 to {_CENTURY:.0f}"
+            )
+        for name in ("connect_timeout_seconds", "operation_timeout_seconds"):
+            if not 0.001 <= getattr(self, name) <= 60:
+                raise ValueError(f"{name} {getattr(self, name)}: must be from 0.001 to 60")
+        if not 1 <= self.connections <= 1024:
+            raise ValueError(f"connections {self.connections}: must be from 1 to 1024")
+        if not 1 <= self.value_limit_bytes <= 2**24:
+            raise ValueError(f"value_limit_bytes {self.value_limit_bytes}: must be 1 to {2**24}")
+
+    @property
+    def addresses(self) -> tuple[ShardAddress, ...]:
+        """The shards in the order given. Raises ValueError for none or one named twice."""
+        if not self.urls:
+            raise ValueError(f"store URL '': at least one shard is needed; {_ALLOWED_URL}")
+        addresses = tuple(map(parse_url, self.urls, range(1, len(self.urls) + 1)))
+        servers: dict[tuple[str, int], str] = {}
+        names: set[str] = set()
+        for address in addresses:
+            host = "127.0.0.1" if address.host == "localhost" else address.host
+            if first := servers.get((host, address.port)):
+                raise ValueError(
+                    f"store URL: {first} and {address.name} are the same server, {address};"
+                    " each shard must be named once"
+                )
+            if address.name in names:
+                raise ValueError(f"store URL: two shards are named {address.name!r}")
+            servers[(host, address.port)] = address.name
+            names.add(address.name)
+        return addresses
+
+
+def split_urls(text: str) -> tuple[str, ...]:
+    """The URLs of a comma-separated list, as it stands in STORE_URL."""
+    return tuple(url.strip() for url in text.split(",")) if text.strip() else ()
+
+
+def parse_url(url: str, position: int) -> ShardAddress:
+    """One shard's address; `position` counts from 1. Raises ValueError, without the password."""
+    shown = _PASSWORD.sub(r"\1***@", url)
+
+    def refuse(why: str) -> ValueError:
+        return ValueError(f"store URL {shown!r}: {why}; {_ALLOWED_URL}")
+
+    if not url.isprintable() or " " in url:
+        raise refuse("has blanks or control characters")
+    parts, port = _split(url)
+    if parts is None or parts.scheme != "redis" or not parts.hostname or not port:
+        raise refuse("is not the address of a Redis server")
+    if parts.path not in ("", "/", "/0"):
+        raise refuse("names a database; records lie in database 0, the one Redis Cluster has")
+    if parts.query:
+        raise refuse("has a query; time-outs and the like are settings of the store")
+    if parts.fragment and not _NAME.fullmatch(parts.fragment):
+        raise refuse(f"has a bad shard name {parts.fragment!r}")
+    return ShardAddress(
+        name=parts.fragment or f"redis{position}",
+        host=parts.hostname,
+        port=port,
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+    )
+
+
+def _split(url: str) -> tuple[SplitResult | None, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # brackets that are no IPv6 address, a port that is no number
+        return None, 0
+    return parts, _DEFAULT_PORT if port is None else port

@@ -1,0 +1,179 @@
+"""`python -m balancer`: the front door."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import click
+
+from workers import Pool, PoolSettings
+
+from .settings import Address, Settings
+
+
+class AddressType(click.ParamType[Address]):
+    """`HOST:PORT`; several in one environment variable are separated by commas."""
+
+    name = "host:port"
+    envvar_list_splitter = ","
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Address:
+        if isinstance(value, Address):
+            return value
+        host, colon, port = str(value).strip().rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not (colon and host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            self.fail(f"{value!r} is not HOST:PORT with a port from 1 to 65535", param, ctx)
+        return Address(host, int(port))
+
+
+ADDRESS = AddressType()
+option = functools.partial(click.option, show_envvar=True)
+SECONDS = click.FloatRange(min=0, min_open=True)
+BYTES = click.IntRange(min=0)
+
+
+@click.command(context_settings={"auto_envvar_prefix": "BALANCER", "show_default": True})
+@option("--listen", type=ADDRESS, default="127.0.0.1:8080", help="Where clients come in.")
+@option(
+    "--backend",
+    "backends",
+    type=ADDRESS,
+    multiple=True,
+    required=True,
+    envvar="BALANCER_BACKENDS",
+    help="A backend; give one option for each.",
+)
+@option(
+    "--admin",
+    type=ADDRESS,
+    default="127.0.0.1:8082",
+    help="Readiness, metrics and backends; keep it on loopback.",
+)
+@option("--workers", type=click.IntRange(min=1), default=1, help="Processes.")
+@option("--access-log", default="off", metavar="FILE|off", help="JSON, a line per request.")
+@option(
+    "--metrics-file",
+    type=click.Path(dir_okay=False),
+    default="var/run/metrics/balancer",
+    help="Shared memory of the workers' counts; totals survive restarts.",
+)
+@option(
+    "--run-dir",
+    type=click.Path(file_okay=False),
+    default="var/run",
+    help="Folder of the lock that stops a second balancer.",
+)
+@option(
+    "--health-path",
+    default="/readyz",
+    metavar="PATH|off",
+    help="What the backends are asked for; off takes them as healthy.",
+)
+@option("--health-interval", type=SECONDS, default=1.0, help="Seconds between checks.")
+@option("--health-timeout", type=SECONDS, default=0.5, help="Seconds a check may take.")
+@option(
+    "--fall",
+    type=click.IntRange(min=1),
+    default=2,
+    help="Failed checks in a row that take a backend out.",
+)
+@option(
+    "--rise",
+    type=click.IntRange(min=1),
+    default=2,
+    help="Passed checks in a row that bring it back.",
+)
+@option("--connect-timeout", type=SECONDS, default=0.25, help="Seconds to reach a backend.")
+@option(
+    "--first-byte-timeout",
+    type=SECONDS,
+    default=2.5,
+    help="Seconds a backend may take to begin its answer; then the other one is tried.",
+)
+@option(
+    "--total-timeout",
+    type=SECONDS,
+    default=5.0,
+    help="Seconds until an answer begins, all attempts together.",
+)
+@option(
+    "--head-timeout",
+    type=SECONDS,
+    default=10.0,
+    help="Seconds a client may take to send a request's head.",
+)
+@option(
+    "--body-timeout",
+    type=SECONDS,
+    default=30.0,
+    help="Seconds a body may stand still, in either direction.",
+)
+@option(
+    "--keepalive-timeout",
+    type=SECONDS,
+    default=75.0,
+    help="Seconds a client's connection may be idle.",
+)
+@option(
+    "--upstream-idle",
+    type=SECONDS,
+    default=15.0,
+    help="Seconds a connection to a backend is kept idle.",
+)
+@option("--max-head", type=click.IntRange(min=1024), default=16384, help="Bytes of a head.")
+@option("--max-fields", type=click.IntRange(min=1), default=100, help="Fields of a head.")
+@option("--max-target", type=click.IntRange(min=64), default=8192, help="Bytes of a target.")
+@option("--max-body", type=BYTES, default=1048576, help="Bytes of a body; 0 is no limit.")
+@option(
+    "--max-in-flight",
+    type=click.IntRange(min=1),
+    default=1024,
+    help="Requests at once; more are answered 503 with Retry-After.",
+)
+@option(
+    "--max-replay",
+    type=BYTES,
+    default=65536,
+    help="Bytes of a body that are kept for a second try.",
+)
+def main(**options: object) -> None:
+    """Spread HTTP requests over backends, and keep answering while some of them fail.
+
+    Every option can be given as an environment variable: --max-body as BALANCER_MAX_BODY.
+    """
+    workers, run_dir = options.pop("workers"), options.pop("run_dir")
+    for name in ("access_log", "health_path"):
+        if options[name] == "off":
+            options[name] = None
+    settings = Settings(**options)  # type: ignore[arg-type]
+    if len(set(settings.backends)) != len(settings.backends):
+        raise click.UsageError("Invalid value for '--backend': the same backend twice")
+    if settings.health_path is not None and not settings.health_path.startswith("/"):
+        raise click.UsageError(
+            f"Invalid value for '--health-path': {settings.health_path!r}"
+            " must begin with / or be off"
+        )
+    pool = PoolSettings(
+        name="balancer",
+        host=settings.listen.host,
+        port=settings.listen.port,
+        workers=int(str(workers)),
+        run_dir=Path(str(run_dir)),
+        port_variable="BALANCER_PORT",
+    )
+    sys.exit(Pool("balancer.worker:serve", settings=pool, arguments=(settings,)).run())
+
+
+if __name__ == "__main__":
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as error:
+        print(f"balancer: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)

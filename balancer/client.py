@@ -1,0 +1,286 @@
+"""A client's connection: parses requests, keeps their order, writes the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from .exchange import Exchange
+from .request_head import Field, ParsedRequest, RefusedError, RequestHead, read
+from .response_head import generated
+
+if TYPE_CHECKING:
+    from .proxy import Proxy
+
+LINGER_SECONDS = 2.0
+
+
+class ClientConnection(asyncio.Protocol):
+    """One client. Pipelined requests wait for their turn; reading pauses while any waits."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._fields: list[Field] = []
+        self._head_bytes = 0
+        self._in_body = False
+        self._body_bytes = 0
+        self._receiving: Exchange | None = None  # whose body is being read
+        self._waiting: deque[Exchange] = deque()  # in order; the first one is being answered
+        self._out: list[bytes] = []
+        self._refusal: tuple[int, str] | None = None
+        self._closing = False
+        self._lingers_until = 0.0
+        self._half_closed = False
+        self._since = proxy.now()  # of the last thing the client did
+        self._head_since = 0.0
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        peer = self.transport.get_extra_info("peername")
+        self.peer: str = peer[0] if peer else ""
+        self._peer_bytes = self.peer.encode()
+        self.proxy.client_connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refusal is not None or self._closing:
+            return  # what follows a refused request has no meaning
+        self._since = self.proxy.now()
+        if not self._in_body:
+            if not self._head_bytes:
+                self._head_since = self._since
+            self._head_bytes += len(data)
+        self._feed(data)
+        if not self._in_body and self._head_bytes > self.proxy.settings.max_head:
+            self._refuse_long_head()
+        self.flush()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Upgrade was not passed on: the request is an ordinary one and so is what follows.
+            self._parser = httptools.HttpRequestParser(self)
+            rest = data[upgrade.args[0] :]
+            if rest and self._refusal is None:
+                self._feed(rest)
+        except httptools.HttpParserError as error:
+            self._refuse(400, f"malformed request: {error}")
+
+    def eof_received(self) -> bool:
+        self._half_closed = True
+        # A client may stop sending and still read the answers it asked for (RFC 9112 9.6), but
+        # not in the middle of a request.
+        return bool(self._waiting) and self._receiving is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self.proxy.client_disconnected(self)
+        for exchange in list(self._waiting):
+            exchange.client_lost()
+        self._waiting.clear()
+
+    def pause_writing(self) -> None:
+        if self._waiting:
+            self._waiting[0].answer_paused(True)
+
+    def resume_writing(self) -> None:
+        if self._waiting:
+            self._waiting[0].answer_paused(False)
+
+    # Parser callbacks
+
+    def on_message_begin(self) -> None:
+        self._target = b""
+        self._fields = []
+        self._in_body = False
+        self._body_bytes = 0
+
+    def on_url(self, piece: bytes) -> None:
+        self._target += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # trailers are never merged into the head
+            self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        head_bytes, self._head_bytes = self._head_bytes, 0
+        self._in_body = True
+        if self._refusal is not None:
+            return
+        if head_bytes > self.proxy.settings.max_head and self._head_size() > (
+            self.proxy.settings.max_head
+        ):
+            self._refuse_long_head()
+            return
+        parsed = ParsedRequest(
+            method=self._parser.get_method(),
+            target=self._target,
+            version=self._parser.get_http_version(),
+            fields=self._fields,
+            keep_alive=self._parser.should_keep_alive(),
+        )
+        try:
+            head = read(parsed, self._peer_bytes, self.proxy.settings)
+        except RefusedError as refused:
+            self._refuse(refused.status, refused.reason)
+            return
+        self._accept(head)
+
+    def _accept(self, head: RequestHead) -> None:
+        exchange = Exchange(self.proxy, self, head, self.proxy.now())
+        self._receiving = exchange
+        self._waiting.append(exchange)
+        if len(self._waiting) > 1:
+            self.pause_reading()
+            return
+        self._start(exchange)
+
+    def _start(self, exchange: Exchange) -> None:
+        if exchange.ended:
+            return
+        head = exchange.head
+        if head.expects_continue and not head.http_1_0 and not exchange.request_complete:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.flush()
+        if self.proxy.in_flight >= self.proxy.settings.max_in_flight:
+            exchange.refuse(503, "too many requests in flight")
+        else:
+            exchange.start()
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self._receiving
+        if exchange is None:
+            return
+        self._body_bytes += len(data)
+        limit = self.proxy.settings.max_body
+        if limit and self._body_bytes > limit:
+            self._refuse(413, f"body longer than {limit} bytes")
+            return
+        exchange.request_body(data)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        exchange, self._receiving = self._receiving, None
+        if exchange is not None:
+            exchange.request_end()
+
+    # Answers
+
+    def write(self, data: bytes) -> None:
+        self._out.append(data)
+
+    def flush(self) -> None:
+        """One write for all that was put out in one turn."""
+        if self._out and not self._closing:
+            self.transport.write(b"".join(self._out))
+        self._out.clear()
+
+    def write_generated(
+        self, status: int, reason: str, request_id: str, *, close: bool, head: bool
+    ) -> None:
+        self.write(generated(status, reason, request_id, close=close, head=head))
+
+    def exchange_ended(self, exchange: Exchange) -> None:
+        """The first waiting exchange is over; the next one's turn."""
+        self.flush()
+        self._since = self.proxy.now()
+        if self._closing:
+            return
+        self._waiting.popleft()
+        if exchange.close_after or (self._half_closed and not self._waiting):
+            self.close()
+        elif self._waiting:
+            # Not called from here: a long row of pipelined refusals would recurse.
+            asyncio.get_running_loop().call_soon(self._start, self._waiting[0])
+        elif self._refusal is not None:
+            self._answer_refusal()
+        else:
+            self.resume_reading()
+
+    def abort(self) -> None:
+        """Make it visible that the answer is not complete."""
+        self.flush()
+        self._closing = True
+        self.transport.abort()
+
+    def close(self) -> None:
+        """Close once what was written is sent.
+
+        While the client is still sending, closing at once would reset the connection and might
+        take the answer with it: the answer is ended, and the rest is read and thrown away.
+        """
+        self.flush()
+        if self._closing:
+            return
+        self._closing = True
+        still_sending = self._refusal is not None or self._receiving is not None
+        if still_sending and not self._half_closed and self.transport.can_write_eof():
+            self._lingers_until = self.proxy.now() + LINGER_SECONDS
+            self.transport.write_eof()
+            self.transport.resume_reading()
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """The bytes have no single meaning: say so after the answers that are still due, and
+        close, because nobody can tell where a next request would begin."""
+        if self._refusal is not None:
+            return
+        self._refusal = (status, reason)
+        broken, self._receiving = self._receiving, None
+        if broken is not None and broken is self._waiting[0]:
+            broken.request_broken(status, reason)
+            return
+        if broken is not None:
+            self._waiting.remove(broken)
+        if not self._waiting:
+            self._answer_refusal()
+
+    def _answer_refusal(self) -> None:
+        assert self._refusal is not None  # noqa: S101  narrows the type
+        status, reason = self._refusal
+        request_id = self.proxy.refused(self, status, reason)
+        self.write_generated(status, reason, request_id, close=True, head=False)
+        self.close()
+
+    def _refuse_long_head(self) -> None:
+        long_target = len(self._target) > self.proxy.settings.max_target
+        self._refuse(414 if long_target else 431, "the request head is too large")
+
+    def _head_size(self) -> int:
+        return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
+
+    def pause_reading(self) -> None:
+        if not self._closing:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._closing and len(self._waiting) <= 1:
+            self.transport.resume_reading()
+
+    # The coarse timer
+
+    def check(self, now: float) -> None:
+        settings = self.proxy.settings
+        if self._lingers_until:
+            if now > self._lingers_until:
+                self.transport.abort()
+        elif self._waiting:
+            self._waiting[0].check(now)
+        elif self._head_bytes and now - self._head_since > settings.head_timeout:
+            self._refuse(408, "the request head did not come in time")
+        elif now - self._since > settings.keepalive_timeout:
+            self.close()
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting

@@ -1,0 +1,108 @@
+"""Active health checks: each backend is asked once a second whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+
+from .backends import Backend, HealthCount
+from .proxy import Proxy
+from .response_head import ResponseHead
+from .upstream import ConnectionPool
+
+_JITTER = 0.1  # of the interval, so that the workers of a balancer do not ask in step
+
+
+class HealthCheck:
+    """Asks one backend until cancelled and keeps its `healthy` up to date.
+
+    A backend whose address refuses connections is out at once; it takes `fall` failed or slow
+    checks otherwise, and `rise` passes to come back (one is enough for the first time).
+    """
+
+    def __init__(self, proxy: Proxy, backend: Backend, rng: random.Random) -> None:
+        self._proxy = proxy
+        self._backend = backend
+        self._rng = rng
+        self._count = HealthCount(proxy.settings.fall, proxy.settings.rise)
+        # A pool of its own: a check must not be answered for by a request's connection.
+        self._pool = ConnectionPool(backend, proxy.settings)
+        self.checked = False
+
+    async def run(self) -> None:
+        interval = self._proxy.settings.health_interval
+        try:
+            while True:
+                await self._check()
+                await asyncio.sleep(interval * self._rng.uniform(1 - _JITTER, 1 + _JITTER))
+        finally:
+            self._pool.close()
+
+    async def _check(self) -> None:
+        backend = self._backend
+        before = backend.healthy
+        try:
+            async with asyncio.timeout(self._proxy.settings.health_timeout):
+                passed = await self._ask()
+        except ConnectionRefusedError:
+            passed = False
+            backend.healthy = self._count.refused()
+        except OSError:
+            passed = False
+            backend.healthy = self._count.failed(before)
+        else:
+            now_healthy = self._count.passed if passed else self._count.failed
+            backend.healthy = now_healthy(before)
+        self.checked = True
+        self._proxy.counts.checked(backend.label, passed=passed)
+        if backend.healthy != before:
+            state = "is back" if backend.healthy else "is out"
+            print(f"balancer: backend {backend.label} {state}", file=sys.stderr, flush=True)
+
+    async def _ask(self) -> bool:
+        connection = self._pool.take() or await self._pool.connect()
+        probe = _Probe()
+        path = self._proxy.settings.health_path or "/"
+        connection.send(
+            probe,
+            b"GET %b HTTP/1.1\r\nHost: %b\r\nUser-Agent: balancer-health-check\r\n\r\n"
+            % (path.encode(), self._backend.label.encode()),
+        )
+        try:
+            status = await probe.result
+        except BaseException:
+            connection.close()
+            raise
+        connection.release()
+        return 200 <= status < 300
+
+
+class _Probe:
+    """Receives the answer of one check."""
+
+    method = b"GET"
+
+    def __init__(self) -> None:
+        self.result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._status = 0
+
+    def response_head(self, head: ResponseHead) -> None:
+        self._status = head.status
+
+    def response_body(self, data: bytes) -> None:
+        pass
+
+    def response_end(self) -> None:
+        if not self.result.done():
+            self.result.set_result(self._status)
+
+    def response_failed(self, why: str, *, protocol: bool) -> None:
+        if not self.result.done():
+            self.result.set_exception(ConnectionError(why))
+
+    def response_flush(self) -> None:
+        pass
+
+    def request_paused(self, paused: bool) -> None:
+        pass

@@ -1,0 +1,186 @@
+"""A client's request head: one meaning or a refusal, and the head that is sent on. Pure.
+
+Nothing is echoed: what goes to a backend is built anew from what was parsed, with the hop-by-hop
+fields (RFC 9110 7.6.1, and those `Connection` names) taken out and the forwarding fields put in.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Literal
+
+from .settings import Settings
+
+Field = tuple[bytes, bytes]  # name and value as on the wire
+Framing = Literal["none", "length", "chunked"]
+
+# Dropped always; Connection and the framing fields are read before they are dropped.
+HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate",
+     b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"http2-settings")
+)  # fmt: skip
+# Dropped because the balancer speaks for itself: a client must not forge them.
+_REPLACED = frozenset(
+    (b"host", b"content-length", b"expect", b"via", b"forwarded", b"x-forwarded-for",
+     b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-real-ip", b"x-request-id",
+     b"x-request-timeout-ms")
+)  # fmt: skip
+_DROPPED = HOP_BY_HOP | _REPLACED
+
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([/?].*)?")
+_CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
+_TARGET_BAD = re.compile(rb"[\x00-\x20\x7f#]")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class RefusedError(Exception):
+    """The request is answered here: status, a reason for people."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A request that has one meaning.
+
+    `forwarded` ends before the fields that differ per attempt; `block()` completes it.
+    """
+
+    method: bytes
+    target: bytes
+    forwarded: bytes
+    framing: Framing
+    content_length: int
+    request_id: str
+    http_1_0: bool
+    keep_alive: bool
+    expects_continue: bool
+
+    def block(self, remaining_ms: int) -> bytes:
+        """The head as sent to a backend, with what is left of the time."""
+        return b"%bX-Request-Timeout-Ms: %d\r\n\r\n" % (self.forwarded, remaining_ms)
+
+
+def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
+    """Decide what a parsed head means. Raises RefusedError."""
+    if len(parsed.fields) > settings.max_fields:
+        raise RefusedError(431, f"more than {settings.max_fields} header fields")
+    if len(parsed.target) > settings.max_target:
+        raise RefusedError(414, f"target longer than {settings.max_target} bytes")
+    known, kept = _sort_out(parsed.fields)
+    host = _host(known.get(b"host"), parsed)
+    target, host = _target(parsed, host)
+    framing, length = _framing(known, parsed)
+    if settings.max_body and length > settings.max_body:
+        raise RefusedError(413, f"body longer than {settings.max_body} bytes")
+    request_id = _request_id(known.get(b"x-request-id"))
+    expect = known.get(b"expect", [])
+    if expect and [value.lower() for value in expect] != [b"100-continue"]:
+        raise RefusedError(417, "only Expect: 100-continue is known")
+    lines = [b"%b %b HTTP/1.1\r\nHost: %b" % (parsed.method, target, host)]
+    lines += [b"%b: %b" % field for field in kept]
+    if framing == "length":
+        lines.append(b"Content-Length: %d" % length)
+    elif framing == "chunked":
+        lines.append(b"Transfer-Encoding: chunked")
+    lines.append(
+        b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: %b\r\n"
+        b"Via: 1.1 balancer\r\nX-Request-Id: %b\r\n" % (peer, host, request_id.encode())
+    )
+    return RequestHead(
+        method=parsed.method,
+        target=parsed.target,
+        forwarded=b"\r\n".join(lines),
+        framing=framing,
+        content_length=length,
+        request_id=request_id,
+        http_1_0=parsed.version == "1.0",
+        keep_alive=parsed.keep_alive,
+        expects_continue=bool(expect),
+    )
+
+
+@dataclass(slots=True)
+class ParsedRequest:
+    """What the parser found in a head."""
+
+    method: bytes
+    target: bytes
+    version: str
+    fields: list[Field]
+    keep_alive: bool
+
+
+def _sort_out(fields: list[Field]) -> tuple[dict[bytes, list[bytes]], list[Field]]:
+    """The fields the balancer reads, by lower-case name, and those that are sent on."""
+    known: dict[bytes, list[bytes]] = {}
+    kept: list[Field] = []
+    for field in fields:
+        name = field[0].lower()
+        if name in _DROPPED:
+            known.setdefault(name, []).append(field[1].strip(b" \t"))
+        else:
+            kept.append(field)
+    named = known.get(b"connection")
+    if named:
+        tokens = {token.strip(b" \t").lower() for token in b",".join(named).split(b",")}
+        if not tokens <= {b"close", b"keep-alive"}:
+            kept = [field for field in kept if field[0].lower() not in tokens]
+    return known, kept
+
+
+def _host(values: list[bytes] | None, parsed: ParsedRequest) -> bytes:
+    if values is None:
+        if parsed.version != "1.0":
+            raise RefusedError(400, "Host is missing")
+        return b""
+    if len(values) > 1 or not _HOST.fullmatch(values[0]):
+        raise RefusedError(400, "Host must be one host and port")
+    return values[0]
+
+
+def _target(parsed: ParsedRequest, host: bytes) -> tuple[bytes, bytes]:
+    target = parsed.target
+    if parsed.method == b"CONNECT":
+        raise RefusedError(405, "CONNECT is not served here")
+    if parsed.method == b"TRACE":
+        raise RefusedError(405, "TRACE is not served here")
+    if _TARGET_BAD.search(target):
+        raise RefusedError(400, "control characters, spaces or a fragment in the target")
+    if target.startswith(b"/"):
+        return target, host
+    if target == b"*" and parsed.method == b"OPTIONS":
+        return target, host
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute and _HOST.fullmatch(absolute[1]):
+        path = absolute[2] or b"/"
+        return (path if path.startswith(b"/") else b"/" + path), absolute[1]
+    raise RefusedError(400, "target must be a path")
+
+
+def _framing(known: dict[bytes, list[bytes]], parsed: ParsedRequest) -> tuple[Framing, int]:
+    lengths = known.get(b"content-length")
+    encodings = known.get(b"transfer-encoding")
+    if encodings is not None:
+        if lengths is not None or parsed.version == "1.0":
+            raise RefusedError(400, "Transfer-Encoding with Content-Length or HTTP/1.0")
+        if [value.lower() for value in encodings] != [b"chunked"]:
+            raise RefusedError(501, "the only transfer coding is chunked")
+        return "chunked", 0
+    if lengths is None:
+        return "none", 0
+    if len(lengths) > 1 or not _CONTENT_LENGTH.fullmatch(lengths[0]):
+        raise RefusedError(400, "Content-Length must be one number")
+    return "length", int(lengths[0])
+
+
+def _request_id(values: list[bytes] | None) -> str:
+    if values and len(values) == 1 and _REQUEST_ID.fullmatch(values[0]):
+        return values[0].decode()
+    return uuid.uuid4().hex

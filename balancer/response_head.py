@@ -1,0 +1,109 @@
+"""A backend's answer: how its body ends, and the head that goes to the client. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Literal
+
+from .request_head import HOP_BY_HOP, Field, RequestHead
+
+BodyEnd = Literal["none", "length", "chunked", "close"]
+
+_CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
+_NO_BODY = frozenset({204, 304})
+
+
+class BadResponseError(Exception):
+    """The answer has more than one meaning; the client gets a 502 instead."""
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """An answer that has one meaning; `fields` are those that are sent on."""
+
+    status: int
+    reason: bytes
+    fields: list[Field]
+    body_end: BodyEnd
+    no_retry: bool
+    keep_alive: bool
+
+
+def read(
+    status: int, reason: bytes, fields: list[Field], *, request_method: bytes, keep_alive: bool
+) -> ResponseHead:
+    """Decide what a parsed answer head means (RFC 9112 6.3). Raises BadResponseError."""
+    kept: list[Field] = []
+    lengths: list[bytes] = []
+    encodings: list[bytes] = []
+    named: list[bytes] = []
+    no_retry = False
+    for field in fields:
+        name = field[0].lower()
+        if name == b"content-length":
+            lengths.append(field[1])
+        elif name == b"transfer-encoding":
+            encodings.append(field[1].lower())
+        elif name == b"connection":
+            named.append(field[1].lower())
+        elif name == b"x-no-retry":
+            no_retry = True
+        elif name not in HOP_BY_HOP and name != b"x-request-id":
+            kept.append(field)
+    if named:
+        tokens = {token.strip(b" \t") for token in b",".join(named).split(b",")}
+        kept = [field for field in kept if field[0].lower() not in tokens]
+    body_end = _body_end(status, lengths, encodings, request_method)
+    # HEAD and 304 may tell the length of the body they do not have.
+    if lengths and body_end != "chunked" and status != HTTPStatus.NO_CONTENT:
+        kept.append((b"Content-Length", lengths[0]))
+    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive)
+
+
+def _body_end(status: int, lengths: list[bytes], encodings: list[bytes], method: bytes) -> BodyEnd:
+    if lengths and (len(lengths) > 1 or not _CONTENT_LENGTH.fullmatch(lengths[0])):
+        raise BadResponseError("Content-Length of the answer is not one number")
+    if encodings and (lengths or encodings != [b"chunked"]):
+        raise BadResponseError("transfer coding of the answer is not chunked alone")
+    if method == b"HEAD" or status in _NO_BODY:
+        return "none"
+    if encodings:
+        return "chunked"
+    return "length" if lengths else "close"
+
+
+def block(head: ResponseHead, request: RequestHead, *, chunked: bool, close: bool) -> bytes:
+    """The head as sent to the client."""
+    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
+    lines += [b"%b: %b" % field for field in head.fields]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    if close:
+        lines.append(b"Connection: close")
+    elif request.http_1_0:
+        lines.append(b"Connection: keep-alive")
+    lines.append(b"Via: 1.1 balancer\r\nX-Request-Id: %b\r\n\r\n" % request.request_id.encode())
+    return b"\r\n".join(lines)
+
+
+def generated(status: int, reason: str, request_id: str, *, close: bool, head: bool) -> bytes:
+    """An answer of the balancer's own, complete: JSON with the reason and the request id."""
+    body = json.dumps({"error": reason, "request_id": request_id}).encode() + b"\n"
+    retry_after = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+    allow = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if status == 405 else b""
+    return (
+        b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+        b"X-Request-Id: %b\r\n%b%b%b\r\n"
+        % (
+            status,
+            HTTPStatus(status).phrase.encode(),
+            len(body),
+            request_id.encode(),
+            retry_after,
+            allow,
+            b"Connection: close\r\n" if close else b"",
+        )
+    ) + (b"" if head else body)

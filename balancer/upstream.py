@@ -1,0 +1,245 @@
+"""Connections to one backend: parsed strictly, kept alive, never trusted when idle.
+
+An idle connection that becomes readable is closed, whatever it says, and a byte left over after
+an answer closes the connection: nothing of one answer can reach another request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+import httptools
+
+from .backends import Backend
+from .request_head import Field
+from .response_head import BadResponseError, ResponseHead, read
+from .settings import Settings
+
+MAX_ANSWER_HEAD = 64 * 1024
+
+
+class Receiver(Protocol):
+    """Who gets an answer: an exchange, or a health check. Called in this order; after
+    `response_end` or `response_failed` nothing more comes."""
+
+    method: bytes
+
+    def response_head(self, head: ResponseHead) -> None: ...
+    def response_body(self, data: bytes) -> None: ...
+    def response_end(self) -> None: ...
+    def response_failed(self, why: str, *, protocol: bool) -> None: ...
+    def response_flush(self) -> None: ...
+    def request_paused(self, paused: bool) -> None: ...
+
+
+class BackendConnection(asyncio.Protocol):
+    """One connection. It serves one receiver at a time and is idle in between."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self.pool = pool
+        self.receiver: Receiver | None = None
+        self.used = False  # has carried an answer: a close before the next may be mere idleness
+        self.idle_since = 0.0
+        self._closed = False
+        self._fields: list[Field] = []
+        self._reason = b""
+        self._head: ResponseHead | None = None
+        self._complete = False
+        self._new_parser()
+
+    # The request
+
+    def send(self, receiver: Receiver, head: bytes) -> None:
+        """Start a request; its body follows by `transport.write`."""
+        self.receiver = receiver
+        self.transport.write(head)
+
+    def release(self) -> None:
+        """Back to the pool after a complete answer, if the connection may be kept."""
+        self.receiver = None
+        if self._reusable and not self._closed and not self.transport.is_closing():
+            self.used = True
+            if self._head is not None and self._head.body_end == "none":
+                self._new_parser()  # it may be waiting for a body that HEAD does not have
+            self.pool.keep(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        self.receiver = None
+        if not self._closed:
+            self.transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
+        self.pool.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        receiver = self.receiver
+        if receiver is None:
+            self.pool.discard(self)
+            self.close()
+            return
+        if not self._in_body:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("switched protocols unasked")
+        except (httptools.HttpParserError, BadResponseError) as error:
+            self._fail(_reason(error))
+        else:
+            if not self._in_body and self._head_bytes > MAX_ANSWER_HEAD:
+                self._fail("head without end")
+        if self._complete and self.receiver is receiver:
+            receiver.response_end()
+        else:
+            receiver.response_flush()
+
+    def eof_received(self) -> None:
+        receiver, head = self.receiver, self._head
+        if receiver and head and head.body_end == "close" and not self._complete:
+            self._complete, self._reusable = True, False
+            receiver.response_end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed = True
+        self.pool.lost(self)
+        receiver, self.receiver = self.receiver, None
+        if receiver is not None:
+            receiver.response_failed("closed before the answer was complete", protocol=False)
+
+    def pause_writing(self) -> None:
+        if self.receiver is not None:
+            self.receiver.request_paused(True)
+
+    def resume_writing(self) -> None:
+        if self.receiver is not None:
+            self.receiver.request_paused(False)
+
+    # Parser callbacks
+
+    def on_message_begin(self) -> None:
+        if self._complete:  # bytes beyond the answer
+            self._reusable = False
+            return
+        self._fields = []
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # trailers are not passed on
+            self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self._complete or self.receiver is None or 100 <= status < 200:
+            return
+        head = read(
+            status,
+            self._reason,
+            self._fields,
+            request_method=self.receiver.method,
+            keep_alive=self._parser.should_keep_alive(),
+        )
+        self._head = head
+        self._in_body = True
+        self._reusable = head.keep_alive and head.body_end != "close"
+        self.receiver.response_head(head)
+        if head.body_end == "none":
+            self._complete = True
+
+    def on_body(self, data: bytes) -> None:
+        if self._complete:  # a body where none may be
+            self._reusable = False
+        elif self.receiver is not None:
+            self.receiver.response_body(data)
+
+    def on_message_complete(self) -> None:
+        if self._head is not None:  # not for an interim 1xx answer
+            self._complete = True
+
+    def _fail(self, why: str) -> None:
+        self._reusable = False
+        if self._complete:
+            return  # the answer itself was whole; only the connection is spoilt
+        receiver = self.receiver
+        self.close()
+        if receiver is not None:
+            receiver.response_failed(why, protocol=True)
+
+    def begin(self) -> None:
+        """Forget the last answer before the next request is sent."""
+        self._complete = self._in_body = self._reusable = False
+        self._head = None
+        self._head_bytes = 0
+
+    def _new_parser(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.begin()
+
+
+class ConnectionPool:
+    """The connections of this worker to one backend; idle ones are used last in, first out."""
+
+    def __init__(self, backend: Backend, settings: Settings) -> None:
+        self.backend = backend
+        self.open_connections = 0
+        self._settings = settings
+        self._idle: list[BackendConnection] = []
+
+    def take(self) -> BackendConnection | None:
+        """An idle connection, or None: `connect` then."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.transport.is_closing():
+                connection.begin()
+                return connection
+        return None
+
+    async def connect(self) -> BackendConnection:
+        """A new connection. Raises OSError (refused at once, or TimeoutError)."""
+        address = self.backend.address
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._settings.connect_timeout):
+            _transport, connection = await loop.create_connection(
+                lambda: BackendConnection(self), address.host, address.port
+            )
+        return connection
+
+    def keep(self, connection: BackendConnection) -> None:
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def discard(self, connection: BackendConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close_idle(self, now: float) -> None:
+        """Close what was idle for longer than the setting. Oldest stand first."""
+        while self._idle and now - self._idle[0].idle_since > self._settings.upstream_idle:
+            self._idle.pop(0).close()
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    def opened(self, connection: BackendConnection) -> None:
+        self.open_connections += 1
+
+    def lost(self, connection: BackendConnection) -> None:
+        self.open_connections -= 1
+        self.discard(connection)
+
+
+def _reason(error: Exception) -> str:
+    # httptools wraps what a callback raised; the cause is what happened.
+    return str(error.__context__ or error) or type(error).__name__

@@ -1,0 +1,69 @@
+"""One worker of the balancer: wires the parts, serves, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from aiohttp import web
+
+from monitoring.access_log import AccessLog
+from monitoring.page import MetricsPage
+from monitoring.process import report_process
+from workers import BootError, Worker
+
+from .admin import application
+from .client import ClientConnection
+from .counts import Counts
+from .health import HealthCheck
+from .proxy import Proxy
+from .settings import Settings
+
+
+async def serve(worker: Worker, settings: Settings) -> None:
+    """Target of the worker pool."""
+    loop = asyncio.get_running_loop()
+    try:
+        page = MetricsPage(Path(settings.metrics_file) if settings.metrics_file else None)
+        log = AccessLog(Path(settings.access_log) if settings.access_log else None)
+    except OSError as error:
+        raise BootError(f"cannot write {error.filename}: {error.strerror}") from None
+    recorder = page.recorder(worker.slot)
+    counts = Counts(recorder, [str(address) for address in settings.backends])
+    proxy = Proxy(settings, counts, log, loop.time)
+    checks = [HealthCheck(proxy, backend, random.Random()) for backend in proxy.backends]  # noqa: S311
+    tasks = [
+        asyncio.create_task(log.run()),
+        asyncio.create_task(report_process(recorder, started=worker.pool_started)),
+        asyncio.create_task(proxy.keep_time()),
+    ]
+    if settings.health_path is not None:
+        tasks += [asyncio.create_task(check.run()) for check in checks]
+    admin = await _serve_admin(proxy, page, worker)
+    server = await loop.create_server(lambda: ClientConnection(proxy), sock=worker.socket)
+    worker.ready()
+    recorder.gauge("workers", state="ready").set(1)
+    await worker.told_to_stop()
+    recorder.gauge("workers", state="ready").set(0)
+    server.close()
+    await proxy.drain(linger=worker.linger_seconds, limit=worker.drain_seconds)
+    await admin.cleanup()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    log.close()
+
+
+async def _serve_admin(proxy: Proxy, page: MetricsPage, worker: Worker) -> web.AppRunner:
+    address = proxy.settings.admin
+    runner = web.AppRunner(application(proxy, page, worker), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, address.host, address.port, reuse_port=True, shutdown_timeout=1.0)
+    try:
+        await site.start()
+    except OSError:
+        raise BootError(
+            f"admin address {address} is in use; free it or set BALANCER_ADMIN_PORT"
+        ) from None
+    return runner

@@ -1,0 +1,92 @@
+"""A balancer worker in the test's own loop, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from balancer.client import ClientConnection
+from balancer.counts import Counts
+from balancer.health import HealthCheck
+from balancer.proxy import Proxy
+from balancer.settings import Address, Settings
+from monitoring.access_log import AccessLog, Fields
+from monitoring.page import MetricsPage
+
+NOWHERE = Address("127.0.0.1", 1)
+
+
+class RememberingLog(AccessLog):
+    """An access log that keeps its lines for the test."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.enabled = True
+        self.lines: list[Fields] = []
+
+    def write(self, fields: Fields) -> None:
+        self.lines.append(fields)
+
+
+class RunningBalancer:
+    def __init__(self, proxy: Proxy, log: RememberingLog, page: MetricsPage, port: int) -> None:
+        self.proxy = proxy
+        self.log = log
+        self.page = page
+        self.port = port
+
+    def metric(self, name: str, *labels: str) -> float:
+        column = self.page.series().get((name, "", labels))
+        return 0.0 if column is None else sum(self.page.values(column))
+
+    async def raw(self, data: bytes, *, half_close: bool = False) -> bytes:
+        """Send bytes, read until the balancer closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        if half_close:
+            writer.write_eof()
+        try:
+            async with asyncio.timeout(10):
+                return await reader.read()
+        finally:
+            writer.close()
+
+    async def get(self, path: str = "/", method: str = "GET") -> bytes:
+        return await self.raw(
+            f"{method} {path} HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n".encode()
+        )
+
+
+@asynccontextmanager
+async def running(
+    *backends: Address, checks: bool = False, **options: Any
+) -> AsyncIterator[RunningBalancer]:
+    """A proxy over `backends`; health checks only when asked for."""
+    settings = replace(
+        Settings(listen=NOWHERE, admin=NOWHERE, backends=backends, health_interval=0.05), **options
+    )
+    page = MetricsPage()
+    counts = Counts(page.recorder(0), [str(address) for address in backends])
+    log = RememberingLog()
+    loop = asyncio.get_running_loop()
+    proxy = Proxy(settings, counts, log, loop.time)
+    tasks = [asyncio.create_task(proxy.keep_time())]
+    if checks:
+        tasks += [
+            asyncio.create_task(HealthCheck(proxy, backend, random.Random(1)).run())
+            for backend in proxy.backends
+        ]
+    server = await loop.create_server(lambda: ClientConnection(proxy), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        yield RunningBalancer(proxy, log, page, port)
+    finally:
+        server.close()
+        await proxy.drain(linger=0, limit=0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

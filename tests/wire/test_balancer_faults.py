@@ -1,0 +1,283 @@
+"""The balancer against backends that refuse, hang, cut, lie and babble."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from tests.balancer_under_test import running
+from tests.scripted_backend import (
+    OK,
+    ScriptedBackend,
+    answers,
+    answers_and_closes,
+    never_answers,
+)
+
+GET = b"GET / HTTP/1.1\r\nHost: door\r\n\r\n"
+GET_CLOSE = b"GET / HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n"
+
+
+async def eventually(condition, what: str, seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  the condition is another task's
+            await asyncio.sleep(0.01)
+    assert condition(), what
+
+
+async def dead_backend() -> ScriptedBackend:
+    backend = await ScriptedBackend().start()
+    await backend.stop()
+    return backend
+
+
+async def test_a_backend_that_refuses_is_hidden_and_out_at_once():
+    dead, alive = await dead_backend(), await ScriptedBackend().start()
+    async with running(dead.address, alive.address) as balancer:
+        for _ in range(20):
+            assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+        assert balancer.metric("balancer_retries_total", "connect") == 1
+        assert len(alive.heads) == 20
+    await alive.stop()
+
+
+async def test_a_post_moves_on_when_the_connection_was_refused():
+    dead, alive = await dead_backend(), await ScriptedBackend().start()
+    async with running(dead.address, alive.address) as balancer:
+        answer = await balancer.raw(
+            b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
+        )
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+    await alive.stop()
+
+
+@pytest.mark.parametrize("partial", [b"", b"HTTP/1.1 200 OK\r\nContent-"])
+async def test_a_get_whose_backend_closes_before_the_head_is_answered_by_the_other(partial):
+    cut = await ScriptedBackend(answers_and_closes(partial)).start()
+    alive = await ScriptedBackend().start()
+    async with running(cut.address, alive.address) as balancer:
+        assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+        assert len(cut.heads) == 1
+        assert balancer.metric("balancer_retries_total", "reset") == 1
+    await cut.stop()
+    await alive.stop()
+
+
+async def test_a_post_that_may_have_been_executed_is_not_sent_twice():
+    cut = await ScriptedBackend(answers_and_closes(b"")).start()
+    alive = await ScriptedBackend().start()
+    async with running(cut.address, alive.address) as balancer:
+        answer = await balancer.raw(
+            b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        assert answer.startswith(b"HTTP/1.1 502")
+        assert not alive.heads
+    await cut.stop()
+    await alive.stop()
+
+
+async def test_a_backend_that_hangs_costs_the_first_byte_time_and_the_other_answers():
+    hung, alive = await ScriptedBackend(never_answers).start(), await ScriptedBackend().start()
+    async with running(hung.address, alive.address, first_byte_timeout=0.2) as balancer:
+        assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+        assert balancer.metric("balancer_retries_total", "timeout") == 1
+    await hung.stop()
+    await alive.stop()
+
+
+async def test_when_every_backend_hangs_the_client_gets_504_in_time():
+    hung = await ScriptedBackend(never_answers).start()
+    async with running(hung.address, first_byte_timeout=0.2) as balancer:
+        assert (await balancer.get()).startswith(b"HTTP/1.1 504")
+    await hung.stop()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_an_answer_that_says_try_elsewhere_is_tried_elsewhere(status):
+    sorry = b"HTTP/1.1 %d Sorry\r\nContent-Length: 2\r\n\r\nno" % status
+    sick, alive = await ScriptedBackend(answers(sorry)).start(), await ScriptedBackend().start()
+    async with running(sick.address, alive.address) as balancer:
+        answer = await balancer.get()
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert answer.endswith(b"ok")
+    await sick.stop()
+    await alive.stop()
+
+
+async def test_a_503_that_forbids_a_retry_is_the_answer():
+    sorry = b"HTTP/1.1 503 Sorry\r\nX-No-Retry: 1\r\nContent-Length: 2\r\n\r\nno"
+    sick, alive = await ScriptedBackend(answers(sorry)).start(), await ScriptedBackend().start()
+    async with running(sick.address, alive.address) as balancer:
+        assert (await balancer.get()).endswith(b"no")
+        assert not alive.heads
+    await sick.stop()
+    await alive.stop()
+
+
+async def test_a_500_is_an_answer_and_not_retried():
+    failing = b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno"
+    sick, alive = await ScriptedBackend(answers(failing)).start(), await ScriptedBackend().start()
+    async with running(sick.address, alive.address) as balancer:
+        assert (await balancer.get()).startswith(b"HTTP/1.1 500 Oops")
+        assert not alive.heads
+    await sick.stop()
+    await alive.stop()
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"<html>hello</html>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n folded\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nX: a\x00b\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 4000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000,
+    ],
+)
+async def test_an_answer_without_one_meaning_becomes_502(garbage):
+    liar = await ScriptedBackend(answers(garbage)).start()
+    async with running(liar.address, first_byte_timeout=1.0) as balancer:
+        answer = await balancer.raw(
+            b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        assert answer.startswith(b"HTTP/1.1 502 Bad Gateway")
+        assert answer.count(b"HTTP/1.1") == 1
+    await liar.stop()
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\nZZ\r\n",
+    ],
+)
+async def test_an_answer_cut_in_the_middle_is_visibly_incomplete(cut):
+    cutter = await ScriptedBackend(answers_and_closes(cut)).start()
+    async with running(cutter.address) as balancer:
+        try:
+            answer = await balancer.get()
+        except ConnectionResetError:
+            answer = b""
+        assert not answer.endswith(b"0\r\n\r\n")
+        if b"Content-Length: 100" in answer:
+            assert len(answer.partition(b"\r\n\r\n")[2]) < 100
+        await eventually(lambda: balancer.log.lines, "the request is logged")
+        assert balancer.log.lines[0]["ended"] == "backend_cut"
+    await cutter.stop()
+
+
+async def test_bytes_beyond_an_answer_reach_no_other_request():
+    poison = OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON"
+    babbler = await ScriptedBackend(answers(poison)).start()
+    async with running(babbler.address) as balancer:
+        for _ in range(5):
+            assert (await balancer.get()).endswith(b"\r\n\r\nok")
+    await babbler.stop()
+
+
+async def test_an_idle_connection_that_babbles_is_closed_and_its_words_reach_nobody():
+    async def late_poison(reader, writer, head):
+        writer.write(OK)
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nPOISON")
+
+    babbler = await ScriptedBackend(late_poison).start()
+    async with running(babbler.address) as balancer:
+        for _ in range(5):
+            assert (await balancer.get()).endswith(b"\r\n\r\nok")
+            await asyncio.sleep(0.1)
+    await babbler.stop()
+
+
+async def test_a_kept_connection_the_backend_closed_costs_no_failure():
+    backend = await ScriptedBackend(answers_and_closes(OK)).start()
+    async with running(backend.address) as balancer:
+        for _ in range(20):
+            assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+    await backend.stop()
+
+
+async def test_a_backend_that_restarts_between_two_requests_is_met_with_a_new_connection():
+    backend = await ScriptedBackend().start()
+    async with running(backend.address) as balancer:
+        await balancer.get()
+        port = backend.port
+        await backend.stop()
+        again = await ScriptedBackend(port=port).start()
+        assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+        await again.stop()
+
+
+async def test_a_client_that_goes_away_stops_the_work_at_the_backend_and_is_nobodys_failure():
+    gone = asyncio.Event()
+
+    async def notices(reader, writer, head):
+        await reader.read()
+        gone.set()
+
+    backend = await ScriptedBackend(notices).start()
+    async with running(backend.address) as balancer:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        writer.write(GET)
+        await eventually(lambda: backend.heads, "the backend has the request")
+        # A reset: an orderly close alone looks like a client that still reads.
+        no_linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await gone.wait()
+        await eventually(lambda: balancer.log.lines, "the request is logged")
+        assert balancer.log.lines[0]["ended"] == "client_gone"
+        assert balancer.log.lines[0]["status"] == 499
+        assert balancer.metric("balancer_client_disconnects_total") == 1
+        assert balancer.proxy.backends[0].in_flight == 0
+    await backend.stop()
+
+
+async def test_health_checks_take_a_backend_out_and_bring_it_back():
+    sick, alive = await ScriptedBackend().start(), await ScriptedBackend().start()
+    async with running(sick.address, alive.address, checks=True) as balancer:
+        out, _in = balancer.proxy.backends
+        await eventually(
+            lambda: balancer.metric("balancer_health_checks_total", out.label, "pass"), "a check"
+        )
+        sick.healthy = False
+        await eventually(lambda: not out.healthy, "out after failed checks")
+        before = len(sick.heads)
+        for _ in range(10):
+            await balancer.get()
+        assert len(sick.heads) == before
+        sick.healthy = True
+        await eventually(lambda: out.healthy, "back after passed checks")
+        for _ in range(10):
+            await balancer.get()
+        assert len(sick.heads) == before + 5
+    await sick.stop()
+    await alive.stop()
+
+
+async def test_a_backend_that_hangs_in_its_health_check_is_taken_out():
+    silent, alive = await ScriptedBackend(silent=True).start(), await ScriptedBackend().start()
+    async with running(silent.address, alive.address, checks=True, health_timeout=0.1) as balancer:
+        await eventually(lambda: not balancer.proxy.backends[0].healthy, "out")
+        assert balancer.proxy.backends[1].healthy
+    await silent.stop()
+    await alive.stop()
+
+
+async def test_when_all_checks_fail_requests_are_still_tried():
+    backend = await ScriptedBackend(healthy=False).start()
+    async with running(backend.address, checks=True) as balancer:
+        await eventually(lambda: not balancer.proxy.backends[0].healthy, "out")
+        assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+    await backend.stop()

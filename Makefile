@@ -1,0 +1,60 @@
+# `make` alone lists what there is. Everything that takes an option is a Python program of its own:
+# .venv/bin/python -m monitoring --help
+
+PYTHON ?= python3
+STACK := .venv/bin/python -m monitoring
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status logs prometheus grafana test check format packages dev set-up-done
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  Ports move by variables: BALANCER_PORT=9000 make up (all of them: supervisord.conf)'
+
+setup: packages ## Install what is missing (.venv, packages, servers); afterwards `supervisord` works bare
+	@$(STACK) install
+
+up: packages ## Set up, start everything, wait until it is ready
+	@$(STACK) up
+
+down: set-up-done ## Stop everything; names what does not end
+	@$(STACK) down
+
+status: set-up-done ## What runs, and is it ready? (JSON=1 for scripts)
+	@$(STACK) status $(if $(JSON),--json)
+
+logs: set-up-done ## Last log lines (NAME=app1 for one program, LINES=50, FOLLOW=1 to go on)
+	@$(STACK) logs $(NAME) $(if $(LINES),--lines $(LINES)) $(if $(FOLLOW),--follow)
+
+prometheus: packages ## Fetch the official Prometheus (100 MB), where no package is at hand
+	@$(STACK) install prometheus
+
+grafana: packages ## Fetch the official Grafana (350 MB) and start it if everything else runs
+	@$(STACK) install grafana
+
+test: dev ## Check and test everything; starts its own servers (ARGS='-k name' for some)
+	@$(STACK) install
+	@$(MAKE) check
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: dev ## Formatter, linter, strict types
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+format: dev ## Format the code
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+packages:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) monitoring/bootstrap.py
+
+dev:
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) monitoring/bootstrap.py --dev
+
+set-up-done:
+	@test -x .venv/bin/python || { echo "error: nothing is set up here yet: make up" >&2; exit 1; }

@@ -1,0 +1,162 @@
+"""`python -m monitoring.launch NAME …`: find a server on this machine and become it.
+
+supervisord.conf calls this for every server that is not Python. The process is replaced, so
+supervisord watches the server itself. Nothing is ever downloaded here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from . import command_lines
+from .command_lines import CommandLine, GrafanaPaths
+from .project import StackError, open_project
+from .servers import SERVERS, find, missing
+from .topology import SettingError, relocate
+
+# supervisord calls what ends within startsecs (1 s) a failed start, whatever its exit code:
+# an optional server that is not installed must live a little longer to be EXITED, not FATAL.
+LINGER_SECONDS = 1.5
+
+_configuration = click.argument(
+    "configuration", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+_port = click.option("--port", type=click.IntRange(1, 65535), required=True, help="Listens here.")
+_data = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="Its folder."
+)
+
+
+@click.group(context_settings={"max_content_width": 100})
+def launch() -> None:
+    """Become a server that is installed on this machine (see monitoring/servers.py for where
+    it is looked for)."""
+
+
+@launch.command("redis-server")
+@_configuration
+@_port
+@_data
+def redis_server(configuration: Path, port: int, data: Path) -> None:
+    """One shard."""
+    binary = _find("redis-server")
+    data = _folder(data)
+    _become(command_lines.redis_server(binary, configuration.absolute(), port=port, data=data))
+
+
+@launch.command()
+@_configuration
+def nginx(configuration: Path) -> None:
+    """The balancer's twin. Ports come from supervisord.conf."""
+    binary = _find("nginx")
+    _folder(Path("var/run"))
+    _folder(Path("var/log"))
+    _become(command_lines.nginx(binary, relocated(configuration).absolute(), Path.cwd()))
+
+
+@launch.command()
+@_configuration
+@_port
+@_data
+@click.option("--retention", default="2d", show_default=True, help="How long samples are kept.")
+def prometheus(configuration: Path, port: int, data: Path, retention: str) -> None:
+    """Scrapes everybody. The targets' ports come from supervisord.conf."""
+    binary = _find("prometheus")
+    said = subprocess.run(
+        (binary, "--version"), capture_output=True, text=True, timeout=30, check=False
+    )
+    major = command_lines.major_version(said.stdout + said.stderr)
+    data = _folder(data / f"v{major}")
+    configuration = relocated(configuration)
+    _become(
+        command_lines.prometheus(binary, configuration, port=port, data=data, retention=retention)
+    )
+
+
+@launch.command()
+@_configuration
+@_port
+@_data
+@click.option("--prometheus", "url", required=True, help="URL of its data source.")
+@click.option(
+    "--home",
+    envvar="GRAFANA_HOME",
+    show_envvar=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Grafana's installation; default: found from its executable.",
+)
+def grafana(configuration: Path, port: int, data: Path, url: str, home: Path | None) -> None:
+    """Dashboards, ready on the first start."""
+    if home is None:
+        home = _grafana_home(_find("grafana"))
+    binary = home / "bin" / "grafana"  # what packages put into PATH may be a wrapper of their own
+    if not binary.exists():
+        binary = home / "bin" / "grafana-server"  # older than version 9
+    paths = GrafanaPaths(
+        home=home,
+        configuration=configuration.absolute(),
+        data=_folder(data),
+        log=_folder(Path("var/log/grafana")),
+    )
+    _become(command_lines.grafana(binary, paths, port=port, prometheus_url=url))
+
+
+def relocated(configuration: Path) -> Path:
+    """The configuration itself, or a copy under var/run when ports are moved.
+
+    Files of the same kind beside and below it are copied too: it may name them by relative path.
+    """
+    moves = open_project(Path.cwd(), os.environ).topology.moves
+    if not moves:
+        return configuration
+    folder = Path("var/run/moved") / configuration.parent
+    for source in configuration.parent.rglob(f"*{configuration.suffix}"):
+        copy = folder / source.relative_to(configuration.parent)
+        _folder(copy.parent)
+        copy.write_text(relocate(source.read_text(), moves))
+    return folder / configuration.name
+
+
+def _find(name: str) -> Path:
+    server = SERVERS[name]
+    binary = find(server, os.environ, Path("var/tools"))
+    if binary is not None:
+        return binary
+    if server.required:
+        raise StackError(missing(server))
+    click.echo(f"{missing(server)}. Everything else runs without it.")
+    time.sleep(LINGER_SECONDS)
+    sys.exit(0)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path.absolute()
+
+
+def _grafana_home(binary: Path) -> Path:
+    """Its folder has `conf/defaults.ini`; the packages put the program elsewhere."""
+    real = binary.resolve()
+    for home in (real.parent.parent, Path("/usr/share/grafana"), Path("/usr/local/share/grafana")):
+        if (home / "conf" / "defaults.ini").is_file():
+            return home
+    raise StackError(f"no Grafana installation belongs to {binary}: name it with GRAFANA_HOME")
+
+
+def _become(line: CommandLine) -> None:
+    sys.stdout.flush()
+    os.execve(line.arguments[0], line.arguments, {**os.environ, **line.environ})  # noqa: S606
+
+
+if __name__ == "__main__":
+    try:
+        launch(prog_name="python -m monitoring.launch")
+    except (StackError, SettingError, OSError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

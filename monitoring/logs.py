@@ -1,0 +1,68 @@
+"""Logs of all programs, or of some, with the program's name before each line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from .observe import tail
+from .project import Project, StackError
+
+POLL_SECONDS = 0.25
+
+Line = tuple[str, str]  # program, line
+
+
+def choose(project: Project, names: Sequence[str]) -> dict[str, Path]:
+    """The log file of each program named, of all when none is. Raises StackError."""
+    files = {program.name: program.log for program in project.topology.programs if program.log} | {
+        "supervisord": project.topology.log
+    }
+    unknown = [name for name in names if name not in files]
+    if unknown:
+        raise StackError(
+            f"no program is called {', '.join(unknown)}; there are: {', '.join(files)}"
+        )
+    return {name: files[name] for name in names or files}
+
+
+def last_lines(files: dict[str, Path], lines: int) -> Iterable[Line]:
+    """The last lines of each file."""
+    for name, file in files.items():
+        for line in tail(file, lines):
+            yield name, line
+
+
+def follow(files: dict[str, Path], show: Callable[[str, str], None]) -> None:
+    """New lines as they are written, also after a rotation, until interrupted."""
+    places = {name: _end(file) for name, file in files.items()}
+    while True:
+        for name, file in files.items():
+            places[name] = _show_new(name, file, places[name], show)
+        time.sleep(POLL_SECONDS)
+
+
+def _show_new(name: str, file: Path, place: int, show: Callable[[str, str], None]) -> int:
+    end = _end(file)
+    if end == place:
+        return place
+    if end < place:  # rotated: a new file has begun
+        place = 0
+    try:
+        with file.open("rb") as opened:
+            opened.seek(place)
+            text = opened.read(end - place)
+    except OSError:
+        return 0
+    whole, _newline, _rest = text.rpartition(b"\n")  # the rest of a line comes later
+    for line in whole.decode(errors="replace").splitlines():
+        show(name, line)
+    return place + len(whole) + (1 if _newline else 0)
+
+
+def _end(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

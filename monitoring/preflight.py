@@ -1,0 +1,99 @@
+"""What must be true before supervisord is started; each failure is one line with a way out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from .processes import describe, holder, orphans
+from .project import Project, StackError
+from .topology import Port, Program
+
+HOST = "127.0.0.1"
+# sun_path has 108 bytes with the final zero; supervisord binds to NAME.PID first and renames
+_SOCKET_PATH_BYTES = 107 - len(".4194304")
+
+
+def make_folders(project: Project) -> None:
+    """var/log and var/run, without which supervisord refuses to start. Raises StackError."""
+    for folder in dict.fromkeys(
+        (project.topology.log.parent, project.topology.pid_file.parent, project.tools / "bin")
+    ):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise StackError(_not_writable(folder, error.strerror or str(error))) from None
+        for file in folder.iterdir():
+            if file.is_file() and not os.access(file, os.W_OK):
+                raise StackError(_not_writable(file, "it belongs to somebody else"))
+
+
+def check(project: Project) -> None:
+    """Raises StackError with a line for each thing in the way."""
+    if len(os.fsencode(project.topology.socket)) > _SOCKET_PATH_BYTES:
+        raise StackError(
+            f"the path of the control socket is longer than {_SOCKET_PATH_BYTES} bytes "
+            f"({project.topology.socket}): move the project to a folder with a shorter path"
+        )
+    left = orphans(project.topology, project.root)
+    if left:
+        told = ", ".join(describe(process) for process in left)
+        raise StackError(
+            f"supervisord has died and left programs running: {told}. To end them: make down"
+        )
+    problems = list(_ports_in_use(project))
+    if problems:
+        raise StackError("\n".join(problems))
+
+
+def _ports_in_use(project: Project) -> Iterator[str]:
+    taken = {port.number for program in project.topology.programs for port in program.ports}
+    for program in project.topology.programs:
+        for port in program.ports if program.autostart else ():
+            problem = _bind_problem(port.number)
+            if problem is not None:
+                yield _in_the_way(program, port, problem, _free_port(port.number, taken))
+
+
+def _in_the_way(program: Program, port: Port, problem: int, free: int | None) -> str:
+    if problem == errno.EACCES:
+        what = f"port {port.number} may only be used by root"
+    else:
+        process = holder(port.number)
+        by = "another user's process" if process is None else describe(process)
+        what = f"port {port.number} is in use by {by}"
+    move = "" if port.variable is None else f", or move ours: {port.variable}={free or 'NUMBER'}"
+    return f"{what}; {program.name} wants it. Stop that one{move} make up"
+
+
+def _bind_problem(port: int) -> int | None:
+    """errno of an attempt to bind, the only test that cannot be wrong; None when it is free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return error.errno
+    return None
+
+
+def _free_port(port: int, taken: set[int]) -> int | None:
+    candidates = (port + step for step in range(10_000, 60_000, 100))
+    return next(
+        (
+            number
+            for number in candidates
+            if 1024 < number <= 65535 and number not in taken and _bind_problem(number) is None
+        ),
+        None,
+    )
+
+
+def _not_writable(path: Path, reason: str) -> str:
+    return f"{path} is not writable ({reason}): change its owner, or delete it and try again"

@@ -1,0 +1,73 @@
+"""The stack's processes as the operating system sees them, whatever supervisord thinks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from .topology import Topology
+
+
+def with_children(pids: Iterable[int]) -> list[psutil.Process]:
+    """These processes and all they started, as they are now. Remembered with their start times,
+    so that a pid used again later is not taken for one of them."""
+    found: dict[int, psutil.Process] = {}
+    for pid in pids:
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(pid)
+            for one in (process, *process.children(recursive=True)):
+                found[one.pid] = one
+    return list(found.values())
+
+
+def orphans(topology: Topology, root: Path) -> list[psutil.Process]:
+    """Programs of this folder that outlived their supervisord.
+
+    supervisord marks the environment of what it starts with its socket. redis-server and nginx
+    write their titles over theirs: those are known by working inside the folder and listening on
+    one of its ports.
+    """
+    marker = f"unix://{topology.socket}"
+    ports = {port.number for program in topology.programs for port in program.ports}
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SUPERVISOR_SERVER_URL") == marker or (
+                Path(process.cwd()).is_relative_to(root) and ports & _listening(process)
+            ):
+                found.append(process)
+    return found
+
+
+def holder(port: int) -> psutil.Process | None:
+    """The process that listens on a TCP port; None when it is not ours to see."""
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections(kind="tcp"):
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and connection.laddr
+                and connection.laddr.port == port
+                and connection.pid
+            ):
+                return psutil.Process(connection.pid)
+    return None
+
+
+def describe(process: psutil.Process) -> str:
+    """`redis-server (pid 812, in /srv/other)`."""
+    name, place = "a process", ""
+    with contextlib.suppress(psutil.Error):
+        name = process.name()
+        place = f", in {process.cwd()}"
+    return f"{name} (pid {process.pid}{place})"
+
+
+def _listening(process: psutil.Process) -> set[int]:
+    return {
+        connection.laddr.port
+        for connection in process.net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr
+    }

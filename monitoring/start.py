@@ -1,0 +1,93 @@
+"""Start supervisord and wait until every program is ready, or say which one is not and why."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from .observe import observe, tail
+from .project import Project, StackError
+from .readiness import Prober
+from .state import ProgramState, StackState
+from .waiting import Limits, Waiting
+
+POLL_SECONDS = 0.1
+_LOG_LINES = 15
+
+
+def start_supervisord(project: Project) -> None:
+    """Raises StackError with what supervisord said."""
+    command = (Path(sys.executable).parent / "supervisord", "-c", str(project.configuration))
+    # the programs are no part of this make run
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    done = subprocess.run(
+        command,
+        cwd=project.root,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = [line for line in done.stdout.splitlines() if line.strip()]
+        reason = next((line for line in said if line.startswith("Error")), (said or ["?"])[-1])
+        raise StackError(f"supervisord did not start: {reason}")
+
+
+async def wait_until_ready(project: Project, out: Console, limits: Limits) -> StackState:
+    """Wait for all programs that start by themselves, with a line for each as it gets ready.
+
+    Raises StackError, with the culprit's last log lines, when a required program keeps dying or
+    is not ready in time.
+    """
+    waiting = Waiting(limits)
+    began = time.monotonic()
+    status = out.status("starting")
+    if out.is_terminal:
+        status.start()
+    try:
+        async with Prober() as prober:
+            while True:
+                state = await observe(project, prober)
+                elapsed = time.monotonic() - began
+                for program in waiting.news(state):
+                    _tell(out, program, elapsed)
+                culprit = waiting.culprit(state, elapsed)
+                if culprit is not None:
+                    raise StackError(_blame(project, culprit))
+                pending = waiting.pending(state, elapsed)
+                if not pending:
+                    return state
+                names = ", ".join(program.name for program in pending)
+                status.update(f"waiting for {names} · {elapsed:.0f} s")
+                await asyncio.sleep(POLL_SECONDS)
+    finally:
+        status.stop()
+
+
+def _tell(out: Console, program: ProgramState, elapsed: float) -> None:
+    name = f"{program.name:<11}"
+    if program.condition == "ready":
+        out.print(
+            f"  [green]✓[/] {name} ready after {elapsed:4.1f} s   [dim]{program.url or ''}[/]"
+        )
+    elif program.condition == "absent":
+        out.print(f"  [yellow]–[/] {name} {program.note}")
+    else:
+        out.print(f"  [red]✗[/] {name} {program.note}: the rest runs without it")
+
+
+def _blame(project: Project, culprit: ProgramState) -> str:
+    log = project.topology[culprit.name].log
+    lines = tail(log, _LOG_LINES)
+    quoted = "".join(f"\n    {line}" for line in lines)
+    where = f" Its log, {log}, ends with:{quoted}" if lines else ""
+    return f"{culprit.name} does not get ready ({culprit.note or culprit.state}).{where}"

@@ -50,11 +50,11 @@ format: dev ## Format the code
 
 packages:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
-	@$(PYTHON) monitoring/bootstrap.py
+	@$(PYTHON) -I monitoring/bootstrap.py
 
 dev:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
-	@$(PYTHON) monitoring/bootstrap.py --dev
+	@$(PYTHON) -I monitoring/bootstrap.py --dev
 
 set-up-done:
 	@test -x .venv/bin/python || { echo "error: nothing is set up here yet: make up" >&2; exit 1; }

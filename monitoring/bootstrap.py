@@ -44,7 +44,7 @@ def run_newer_python(arguments: "list[str]") -> None:
     for name in OTHER_NAMES:
         found = shutil.which(name)
         if found and runs(found):
-            os.execv(found, [found, __file__, *arguments])  # noqa: S606
+            os.execv(found, [found, "-I", __file__, *arguments])  # noqa: S606
     have = ".".join(str(part) for part in sys.version_info[:3])
     raise SetupError(
         f"Python 3.11 or newer is needed, and {sys.executable} is {have}. Install one and name it: "

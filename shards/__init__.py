@@ -8,9 +8,9 @@ Usable alone; with two servers running (`redis-server shards/redis1.conf`, and r
     async def main() -> None:
         urls = ("redis://127.0.0.1:6379", "redis://127.0.0.1:6380")
         async with ShardedStore(StoreSettings(urls, ttl_seconds=60.0)) as store:
-            print(await store.put(1234, b"hello"))   # replicated: the server has it
-            print(await store.get(1234))             # b'hello'
-            print(await store.sizes())               # {'redis1': 0, 'redis2': 1}
+            print(await store.put(1234, b"hello"))  # replicated
+            print(await store.get(1234))  # b'hello'
+            print(await store.sizes())  # {'redis1': 0, 'redis2': 1}
 
     asyncio.run(main())
 

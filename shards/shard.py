@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 import time
-from typing import cast
+from typing import Literal, cast, get_args
 
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
@@ -22,9 +24,11 @@ from monitoring.page import Recorder
 from .errors import ShardError, ShardTimeoutError
 from .settings import ShardAddress, StoreSettings
 
+Op = Literal["get", "set", "probe"]  # probe: the server is asked about itself, not for a record
 Reply = bytes | int | None | list["Reply"]
 
 _log = logging.getLogger(__name__)
+_ERRNO = re.compile(r"Error (\d+) (?:connecting|while)")  # how redis-py words an OSError
 _LOG_EVERY = 10.0  # seconds; a dead shard fails thousands of times, one line says it
 
 
@@ -39,18 +43,17 @@ class Shard:
         # First come, first served. redis-py's BlockingConnectionPool is not: with 32 callers on
         # 16 connections some waited for 250 ms although a command took 40 us.
         self._turns = asyncio.Semaphore(settings.connections)
-        self._meters = {op: _Meter(recorder, self.name, op) for op in ("get", "set", "size")}
-        self._recorder = recorder
+        self._meters = {op: _Meter(recorder, self.name, op) for op in get_args(Op)}
         self._next_log = 0.0
 
-    async def execute(self, op: str, *command: bytes | str | int) -> Reply:
+    async def execute(self, op: Op, *command: bytes | str | int) -> Reply:
         """The server's reply to one command, counted as `op`.
 
         Raises ShardTimeoutError when the time-out passed first (the command may have been carried
         out) and ShardError for anything else that is no reply: refused, cut, an error reply.
         A cancelled caller counts as nothing.
         """
-        meter = self._meters.get(op) or self._meter(op)
+        meter = self._meters[op]
         started = time.perf_counter()
         try:
             reply = await self._exchange(command)
@@ -106,10 +109,7 @@ class Shard:
         finally:
             self._turns.release()
 
-    def _meter(self, op: str) -> _Meter:
-        return self._meters.setdefault(op, _Meter(self._recorder, self.name, op))
-
-    def _failed(self, op: str, error: Exception) -> ShardError:
+    def _failed(self, op: Op, error: Exception) -> ShardError:
         """The failure in the store's own terms; now and then it is logged."""
         failure: ShardError
         if isinstance(error, TimeoutError | RedisTimeoutError):
@@ -157,7 +157,9 @@ def _pool(address: ShardAddress, settings: StoreSettings) -> ConnectionPool:
 
 
 def _reason(error: Exception) -> str:
-    """One line a person understands; an error reply with its code, such as OOM or LOADING."""
-    code = getattr(error, "status_code", None)
+    """A few words a person understands; an error reply with its code, such as OOM or LOADING."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if found := _ERRNO.match(text):
+        return os.strerror(int(found[1])).lower()
+    code = getattr(error, "status_code", None)
     return f"{code} {text}" if code else text

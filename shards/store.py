@@ -127,7 +127,7 @@ class ShardedStore:
 
 async def _size(shard: Shard) -> int | None:
     try:
-        size = await shard.execute("size", "DBSIZE")
+        size = await shard.execute("probe", "DBSIZE")
     except ShardError:
         return None
     return size if isinstance(size, int) else None
@@ -135,7 +135,7 @@ async def _size(shard: Shard) -> int | None:
 
 async def _status(shard: Shard) -> ShardStatus:
     try:
-        info = await shard.execute("info", "INFO")
+        info = await shard.execute("probe", "INFO")
     except ShardError as error:
         return down(shard.address, error.reason)
     return from_info(shard.address, info if isinstance(info, bytes) else b"")

@@ -1,7 +1,7 @@
 """A real Redis (or Valkey) server of its own for a test: start, stop, kill, freeze, thaw.
 
 The binary is taken from REDIS_SERVER, else `redis-server` or `valkey-server` on PATH. The server
-runs with the configuration shipped in shards/, moved to a free port and a folder of its own.
+runs with the configuration shipped in shards/, on a free port and in a folder of its own.
 """
 
 from __future__ import annotations
@@ -40,12 +40,13 @@ def free_port() -> int:
 class RedisServer:
     """One server on 127.0.0.1. `options` follow the configuration file, as "--name", "value".
 
-    As a context manager it is started and, however the test left it, ended.
+    As a context manager it is started, unless it was, and ended however the test left it.
     """
 
     def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self.data = folder / "var" / "redis1"  # where the configuration says, seen from `folder`
+        self.data.mkdir(parents=True, exist_ok=True)
         self.options = options
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,11 +65,8 @@ class RedisServer:
         log = (self.folder / "redis.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [
-                    find_binary(), str(CONFIGURATION), "--port", str(self.port),
-                    "--dir", str(self.folder), *self.options,
-                ],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [find_binary(), str(CONFIGURATION), "--port", str(self.port), *self.options],
+                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:
             self.wait_for("PING", b"+PONG")
@@ -122,7 +120,7 @@ class RedisServer:
         return self._process.wait(timeout=_START_SECONDS)
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self._runs() else self.start()
 
     def __exit__(
         self,

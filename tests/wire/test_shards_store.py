@@ -1,0 +1,181 @@
+"""The store on two real servers that work."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from itertools import product
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import shards
+from monitoring.exposition import render
+from monitoring.page import MetricsPage
+from shards import MAX_ID, RecordConflictError, ShardedStore, Stored, StoreSettings
+from shards.placement import Placement
+from shards.records import key_of
+from tests.exposition_text import parse, sample
+from tests.redis_server import RedisServer
+
+PLACEMENT = Placement(["redis1", "redis2"])
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
+    with (
+        RedisServer(tmp_path_factory.mktemp("redis1")) as first,
+        RedisServer(tmp_path_factory.mktemp("redis2")) as second,
+    ):
+        yield [first, second]
+
+
+@pytest.fixture
+async def store(servers: list[RedisServer]) -> AsyncIterator[ShardedStore]:
+    for server in servers:
+        assert server.command("FLUSHALL") == b"+OK\r\n"
+    async with ShardedStore(StoreSettings(tuple(server.url for server in servers))) as store:
+        yield store
+
+
+@pytest.mark.parametrize("wrong", [-1, MAX_ID + 1, True, "1", None])
+async def test_what_is_no_id_is_refused_before_anything_is_sent(store: ShardedStore, wrong):
+    with pytest.raises(ValueError, match="record id"):
+        await store.put(wrong, b"value")
+    with pytest.raises(ValueError, match="record id"):
+        await store.get(wrong)
+
+
+async def test_a_value_over_the_limit_is_refused_and_nothing_is_written(store: ShardedStore):
+    with pytest.raises(ValueError, match="65537 bytes: at most 65536 are allowed"):
+        await store.put(1, b"x" * 65537)
+    assert await store.get(1) is None
+    assert await store.sizes() == {"redis1": 0, "redis2": 0}
+
+
+async def test_an_id_in_use_for_another_value_is_a_loud_error_and_the_first_value_stays(
+    store: ShardedStore,
+):
+    assert await store.put(1, b"first") == Stored.REPLICATED
+    with pytest.raises(RecordConflictError, match=r"record 1 exists on redis\d with another value"):
+        await store.put(1, b"second")
+    assert await store.get(1) == b"first"
+
+
+async def test_the_same_write_again_is_stored(store: ShardedStore):
+    assert await store.put(1, b"same") == "replicated"
+    assert await store.put(1, b"same") == "replicated"
+
+
+async def test_a_record_that_was_never_written_is_certainly_absent(store: ShardedStore):
+    assert await store.get(404) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\r\n$-1\r\n", bytes(range(256)) * 4, b"x" * 65536], ids=len
+)
+async def test_any_bytes_up_to_the_limit_come_back_as_they_were(store: ShardedStore, value: bytes):
+    assert await store.put(MAX_ID, value) == Stored.REPLICATED
+    assert await store.get(MAX_ID) == value
+
+
+async def test_a_thousand_records_spread_evenly_and_each_lies_where_the_placement_says(
+    store: ShardedStore, servers: list[RedisServer]
+):
+    ids = range(7_000_000, 7_001_000)
+    stored = await asyncio.gather(*(store.put(i, b"%d" % i) for i in ids))
+    assert set(stored) == {Stored.REPLICATED}
+    assert await asyncio.gather(*map(store.get, ids)) == [b"%d" % i for i in ids]
+    sizes = await store.sizes()
+    assert sum(size or 0 for size in sizes.values()) == 1000
+    assert all(400 <= (size or 0) <= 600 for size in sizes.values())
+    for record_id in ids[:50]:
+        owner = PLACEMENT.owners(record_id)[0]
+        server = servers[["redis1", "redis2"].index(owner)]
+        assert server.command(f"EXISTS {key_of(record_id).decode()}") == b":1\r\n"
+
+
+@pytest.mark.parametrize(
+    ("ttl", "least", "most"), [(86400.0, 86_000_000, 86_400_000), (30.0, 1, 30_000), (0.0, -1, -1)]
+)
+async def test_records_expire_when_the_setting_says(
+    servers: list[RedisServer], ttl: float, least: int, most: int
+):
+    record_id = 20_000 + int(ttl)
+    urls = tuple(server.url for server in servers)
+    async with ShardedStore(StoreSettings(urls, ttl_seconds=ttl)) as store:
+        await store.put(record_id, b"value")
+    server = servers[["redis1", "redis2"].index(PLACEMENT.owners(record_id)[0])]
+    left = int(server.command(f"PTTL {key_of(record_id).decode()}")[1:])
+    assert least <= left <= most
+
+
+async def test_more_callers_than_connections_wait_their_turn_and_none_is_refused(
+    servers: list[RedisServer], store: ShardedStore
+):
+    settings = StoreSettings(tuple(server.url for server in servers), connections=2)
+    before = int(servers[0].command("INFO clients").split(b"connected_clients:")[1].split()[0])
+    async with ShardedStore(settings) as narrow:
+        stored = await asyncio.gather(*(narrow.put(i, b"v") for i in range(300)))
+        during = int(servers[0].command("INFO clients").split(b"connected_clients:")[1].split()[0])
+    assert set(stored) == {Stored.REPLICATED}
+    assert during - before <= 2
+
+
+async def test_every_operation_is_counted_and_the_series_exist_before_the_first(
+    servers: list[RedisServer],
+):
+    page = MetricsPage(None)
+    recorder = page.recorder(0)
+    urls = tuple(server.url for server in servers)
+    store = ShardedStore(StoreSettings(urls), recorder=recorder)
+    for shard, op, result in product(
+        ("redis1", "redis2"), ("get", "set", "probe"), ("ok", "error", "timeout")
+    ):
+        assert ("redis_operations_total", "", (shard, op, result)) in page.series()
+    record_id = next(i for i in range(30_000, 30_100) if PLACEMENT.owners(i)[0] == "redis2")
+    await store.put(record_id, b"value")
+    await store.get(record_id)
+    await store.get(record_id)
+    await store.close()
+    text = parse(render([page]))
+    total = "redis_operations_total"
+    assert text[sample(total, shard="redis2", op="set", result="ok")] == 1
+    assert text[sample(total, shard="redis2", op="get", result="ok")] == 2
+    assert text[sample(total, shard="redis1", op="get", result="ok")] == 0
+    seconds = "redis_operation_duration_seconds_count"
+    assert text[sample(seconds, shard="redis2", op="get")] == 2
+
+
+async def test_a_store_can_be_closed_twice_and_leaves_no_connection(servers: list[RedisServer]):
+    store = ShardedStore(StoreSettings(tuple(server.url for server in servers)))
+    await store.open()
+    await store.close()
+    await store.close()
+    clients = servers[0].command("CLIENT LIST").decode()
+    assert "cmd=dbsize" not in clients.replace("cmd=client|list", "")
+
+
+async def test_a_password_is_used(tmp_path: Path):
+    with RedisServer(tmp_path, "--requirepass", "s3cret").start(wait=False) as server:
+        server.wait_for("PING", b"-NOAUTH")
+        wrong = ShardedStore(StoreSettings((server.url.replace("//", "//:wrong@"),)))
+        assert await wrong.put(1, b"value") == Stored.NONE
+        await wrong.close()
+        right = ShardedStore(StoreSettings((server.url.replace("//", "//:s3cret@"),)))
+        assert await right.put(1, b"value") == Stored.REPLICATED
+        await right.close()
+
+
+def test_the_example_in_the_docstring_runs_and_prints_what_it_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    example = dedent((shards.__doc__ or "").split("::\n\n")[1].split("\n\nWhat holds")[0])
+    assert len(list(filter(None, example.splitlines()))) <= 10
+    code = example
+    with RedisServer(tmp_path / "1") as first, RedisServer(tmp_path / "2") as second:
+        for port, server in (("6379", first), ("6380", second)):
+            assert f"redis://127.0.0.1:{port}" in code
+            code = code.replace(f"127.0.0.1:{port}", f"127.0.0.1:{server.port}")
+        exec(compile(code, "docstring", "exec"), {"__name__": "example"})  # noqa: S102
+    promised = [line.split("# ")[1] for line in example.splitlines() if "print" in line]
+    assert capsys.readouterr().out.splitlines() == promised

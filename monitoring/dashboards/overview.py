@@ -109,7 +109,7 @@ CLIENTS = Row(
                 "percentunit",
                 "Errors: share of client requests answered with 5xx. Normal: 0 %, also while the "
                 "external service is down. Fallbacks: share of calls that ended without real data. "
-                "Normal: a few percent; 100 % means that the unstable service is stopped.",
+                "Normal: below 10 %; 100 % means that the unstable service is stopped.",
             ),
             [
                 Query(
@@ -133,7 +133,7 @@ CLIENTS = Row(
                 "Client latency",
                 "s",
                 "Seconds from a request's head to the end of its answer. Normal: p50 some "
-                "milliseconds, p99 below 0.5 s. When p99 grows, look at attempts per call; when "
+                "milliseconds, p99 below 1 s. When p99 grows, look at attempts per call; when "
                 "all three grow, at CPU.",
             ),
             [

@@ -1,0 +1,168 @@
+"""`python -m app`: one instance of the service, a pool of workers behind one address.
+
+The parent reads settings and starts workers; what speaks HTTP is imported in them, after the
+fork (`app/worker.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from shards import StoreSettings
+from workers import Pool, PoolSettings, cpu_count
+
+from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS, Seconds
+from .settings import MOST_WORKERS, RECORD_LIMIT, Settings, UpstreamSettings
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+SECONDS = Seconds(0, 3600)
+CALL_SECONDS = Seconds(0.02, 60)  # below, no attempt is begun
+
+
+def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Function], Function]:
+    """An option that is also an environment variable, APP_NAME for --name unless given, and is
+    named by both when its value is refused."""
+    variable = envvar or "APP_" + flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, envvar=variable, show_envvar=True, **more)
+
+
+@click.command(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "show_default": True,
+    }
+)
+@option("--name", type=NAME, required=True, help="Names this instance, e.g. app1.")
+@option("--listen", type=ADDRESS, required=True, help="Address to serve on.")
+@option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=lambda: min(cpu_count(), MOST_WORKERS),
+    show_default="one per CPU",
+    help="Worker processes.",
+)
+@option("--upstream", type=HTTP_URL, required=True, help="The external service, asked by GET.")
+@option(
+    "--upstream-deadline",
+    type=CALL_SECONDS,
+    default=2.0,
+    help="Seconds after which the fallback is given, whatever was tried.",
+)
+@option(
+    "--upstream-attempt-timeout",
+    type=CALL_SECONDS,
+    default=0.25,
+    help="Seconds one attempt may take.",
+)
+@option(
+    "--upstream-retries", type=click.IntRange(0, 10), default=3, help="Attempts after the first."
+)
+@option(
+    "--upstream-connections",
+    type=click.IntRange(1, 4096),
+    default=256,
+    help="Connections to the external service, at most, of each worker.",
+)
+@option(
+    "--store",
+    type=STORE_URLS,
+    required=True,
+    envvar="STORE_URL",
+    help="Redis servers that share the records: redis://HOST:PORT,...",
+)
+@option(
+    "--store-copies",
+    type=click.IntRange(1),
+    default=1,
+    envvar="STORE_COPIES",
+    help="Servers each record is written to.",
+)
+@option(
+    "--store-ttl",
+    type=Seconds(0),
+    default=86400.0,
+    envvar="STORE_TTL",
+    help="Seconds after which a record expires, 0 = never.",
+)
+@option(
+    "--ids-file",
+    type=FILE,
+    default=Path("var/ids"),
+    help="Makes ids unique: shared by all instances that write to one store.",
+)
+@option(
+    "--metrics-dir",
+    type=FOLDER,
+    default=Path("var/run/metrics/app"),
+    help="Where instances keep their counters: shared by those behind one front door.",
+)
+@option("--run-dir", type=FOLDER, default=Path("var/run"), help="For the lock on the name.")
+@option("--access-log", type=FILE_OR_OFF, default="off", help="One JSON line per request.")
+@option("--keepalive", type=SECONDS, default=75.0, help="Seconds an idle connection is kept.")
+@option("--drain", type=SECONDS, default=25.0, help="Seconds for requests in flight after SIGTERM.")
+def main(**options: Any) -> None:
+    """Answers with data of an external service that may fail, and keeps every answer."""
+    name = options["name"]
+    host, port = options["listen"]
+    settings = _settings(options)
+    pool = PoolSettings(
+        name=name,
+        host=host,
+        port=port,
+        workers=options["workers"],
+        run_dir=options["run_dir"],
+        port_variable=f"{name.upper().replace('-', '_')}_PORT",
+        drain_seconds=options["drain"],
+    )
+    sys.exit(Pool("app.worker:serve", settings=pool, arguments=(settings,)).run())
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    try:
+        store = StoreSettings(
+            urls=options["store"],
+            copies=options["store_copies"],
+            ttl_seconds=options["store_ttl"],
+            value_limit_bytes=RECORD_LIMIT,
+        )
+    except ValueError as error:
+        raise click.UsageError(f"--store-copies, --store-ttl: {error}") from error
+    return Settings(
+        name=options["name"],
+        store=store,
+        upstream=UpstreamSettings(
+            url=options["upstream"],
+            deadline=options["upstream_deadline"],
+            attempt_timeout=options["upstream_attempt_timeout"],
+            retries=options["upstream_retries"],
+            connections=options["upstream_connections"],
+        ),
+        ids_file=options["ids_file"],
+        metrics_dir=options["metrics_dir"],
+        access_log=options["access_log"],
+        keepalive_seconds=options["keepalive"],
+    )
+
+
+def run() -> int:
+    """`main`, with a wrong setting told in one line. Returns the exit code."""
+    try:
+        main(prog_name="python -m app", standalone_mode=False)
+    except click.ClickException as error:
+        print(f"app: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
+    except click.Abort:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

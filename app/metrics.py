@@ -1,0 +1,75 @@
+"""The counters of one worker. Cells are looked up once; counting is a store each."""
+
+from __future__ import annotations
+
+from aiohttp import hdrs
+
+from monitoring.page import Counter, Histogram, Recorder
+
+from .resilience import FallbackReason, Outcome, Result, Trace
+
+OTHER = "_OTHER"  # keeps labels bounded whatever clients send
+
+_METHODS = hdrs.METH_ALL - {hdrs.METH_ANY}
+_FAILURES = (Outcome.HTTP_ERROR, Outcome.TIMEOUT, Outcome.CONNECT_ERROR, Outcome.BAD_ANSWER)
+
+
+class HttpMetrics:
+    """Requests as they end. `routes` exist with 0 from the start."""
+
+    def __init__(self, recorder: Recorder, routes: list[str]) -> None:
+        self._recorder = recorder
+        self._cells: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._requests = recorder.counter("requests_total")
+        self._failed = recorder.counter("requests_failed")
+        self.in_flight = recorder.gauge("http_requests_in_flight")
+        for route in routes:
+            self._look_up("GET", route, 200)
+
+    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        cells = self._cells.get((method, route, status))
+        if cells is None:
+            cells = self._look_up(method, route, status)
+        cells[0].inc()
+        cells[1].observe(seconds)
+        if route != "/metrics":
+            self._requests.inc()
+        if status >= 500:
+            self._failed.inc()
+
+    def _look_up(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        if method not in _METHODS:
+            method = OTHER
+        cells = (
+            self._recorder.counter(
+                "http_requests_total", method=method, route=route, status=str(status)
+            ),
+            self._recorder.histogram("http_request_duration_seconds", method=method, route=route),
+        )
+        if method != OTHER:
+            self._cells[(method, route, status)] = cells
+        return cells
+
+
+class CallMetrics:
+    """Calls of the external service."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        count = recorder.counter
+        self._attempts = {o: count("external_requests_total", outcome=o) for o in Outcome}
+        self._results = {r: count("external_calls_total", result=r) for r in Result}
+        self._retries = {o: count("external_retries_total", reason=o) for o in _FAILURES}
+        self._fallbacks = {r: count("fallbacks_total", reason=r) for r in FallbackReason}
+        self._seconds = recorder.histogram("external_request_duration_seconds")
+
+    def observe(self, trace: Trace) -> None:
+        """A call has ended."""
+        for attempt in trace.attempts:
+            self._attempts[attempt.outcome].inc()
+            if attempt.outcome is not Outcome.CANCELLED:  # how long it would have taken is unknown
+                self._seconds.observe(attempt.seconds)
+        for outcome in trace.retried:
+            self._retries[outcome].inc()
+        self._results[trace.result].inc()
+        if trace.result is Result.FALLBACK and trace.reason is not None:
+            self._fallbacks[trace.reason].inc()

@@ -1,0 +1,154 @@
+"""What surrounds every request: its id, its count, its log line, and an answer if it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from functools import lru_cache
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler
+
+from monitoring.access_log import AccessLog, rfc3339
+from workers import Worker
+
+from .metrics import OTHER, HttpMetrics
+from .resilience import Result, Trace
+from .responses import error_response, from_http_exception
+
+REQUEST_ID = web.RequestKey("request_id", str)
+_NOTES = web.RequestKey("notes", dict[str, Any])
+
+CLIENT_CLOSED_REQUEST = 499  # NGINX's number for "nobody waited for the answer"; never sent
+
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
+logger = logging.getLogger(__name__)
+
+
+def note(request: web.Request, *, trace: Trace | None = None, **fields: Any) -> None:
+    """Add fields to the request's log line."""
+    notes = request[_NOTES]
+    if trace is not None:
+        notes["attempts"] = len(trace.attempts)
+        notes["source"] = trace.source
+        notes["result"] = trace.result
+        if trace.result is Result.FALLBACK:
+            notes["reason"] = trace.reason
+            notes["error"] = trace.attempts[-1].detail if trace.attempts else ""
+    notes.update(fields)
+
+
+class Observer:
+    """The middleware of a worker. One, because each costs every request."""
+
+    def __init__(self, worker: Worker, metrics: HttpMetrics, log: AccessLog, pid: int) -> None:
+        self._worker = worker
+        self._metrics = metrics
+        self._log = log
+        self._pid = pid
+        self.draining = False  # from then on every answer closes its connection
+        self.busy: set[web.RequestHandler] = set()  # connections with a request
+        self._ended = asyncio.Event()
+
+    async def all_answered(self) -> None:
+        """Returns when no request is in flight; only while draining."""
+        while self.busy:
+            self._ended.clear()
+            await self._ended.wait()
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        given = request.headers.get("X-Request-Id")
+        request_id = given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        request[REQUEST_ID] = request_id
+        request[_NOTES] = {}
+        self._begin(request)
+        status = CLIENT_CLOSED_REQUEST
+        try:
+            response = await _answer(request, handler)
+            status = response.status
+            if not response.prepared:
+                response.headers["X-Request-Id"] = request_id
+                if self.draining:
+                    response.force_close()
+            return response
+        finally:
+            self._end(request, status, time.perf_counter() - started)
+
+    def _begin(self, request: web.Request) -> None:
+        self.busy.add(request.protocol)
+        self._worker.request_started()
+        self._metrics.in_flight.inc()
+
+    def _end(self, request: web.Request, status: int, seconds: float) -> None:
+        self.busy.discard(request.protocol)
+        if self.draining:
+            self._ended.set()
+        self._worker.request_finished()
+        self._metrics.in_flight.dec()
+        self._metrics.ended(request.method, _route(request), status, seconds)
+        if self._log.enabled:
+            self._write_line(request, status, seconds)
+
+    def _write_line(self, request: web.Request, status: int, seconds: float) -> None:
+        notes = request[_NOTES]
+        self._log.write(
+            {
+                "time": rfc3339(time.time() - seconds),
+                "service": self._worker.name,
+                "worker": self._pid,
+                "request_id": request[REQUEST_ID],
+                "method": request.method,
+                "path": request.path_qs,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 3),
+                **notes,
+            }
+        )
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return from_http_exception(error)
+    except Exception as error:
+        request_id = request[REQUEST_ID]
+        logger.exception("request %s failed: %s %s", request_id, request.method, request.path)
+        note(request, error=f"{type(error).__name__}: {error}")
+        return error_response(500, "Internal server error", request_id=request_id)
+
+
+def _route(request: web.Request) -> str:
+    """`/data/:id` for `/data/{id}`: bounded, and the same for every id."""
+    resource = request.match_info.route.resource
+    return OTHER if resource is None else route_label(resource.canonical)
+
+
+@lru_cache(maxsize=256)
+def route_label(canonical: str) -> str:
+    """The label of a route as aiohttp writes it, `/data/{id}` or `/data/{id:regex}`."""
+    return re.sub(r"\{(\w+)[^}]*\}", r":\1", canonical)
+
+
+class MalformedRequests(logging.Filter):
+    """Counts what the parser answers with 400 before any handler sees it, and keeps its
+    tracebacks out of the log: whoever can connect could fill the disk with them."""
+
+    def __init__(self, metrics: HttpMetrics) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            self._metrics.ended(OTHER, OTHER, 400, 0.0)
+            return False
+        return record.levelno > logging.DEBUG

@@ -1,0 +1,41 @@
+"""JSON answers, and the few errors there are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+_JSON = "application/json; charset=utf-8"
+
+
+def json_response(
+    body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """The body as compact JSON with a newline, which keeps a terminal tidy."""
+    text = json.dumps(body, separators=(",", ":")) + "\n"
+    fields = {"Content-Type": _JSON}
+    if headers:
+        fields.update(headers)
+    return web.Response(status=status, body=text.encode(), headers=fields)
+
+
+def error_response(
+    status: int, message: str, *, headers: Mapping[str, str] | None = None, **more: Any
+) -> web.Response:
+    """`{"error": message, ...}`"""
+    return json_response({"error": message, **more}, status=status, headers=headers)
+
+
+def from_http_exception(error: web.HTTPException) -> web.StreamResponse:
+    """aiohttp's own refusals (unknown path, wrong method, body too large) and those a handler
+    raised, as JSON; redirects stay as they are."""
+    if error.status < 400:
+        return error
+    headers = {name: value for name, value in error.headers.items() if name != "Content-Type"}
+    return error_response(error.status, _WORDS.get(error.status, error.reason), headers=headers)
+
+
+_WORDS = {404: "There is nothing at this path", 405: "This path does not take this method"}

@@ -1,0 +1,116 @@
+"""One worker: wires the parts together after the fork, runs them, takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+from monitoring.access_log import AccessLog
+from monitoring.page import MetricsPage, Recorder
+from monitoring.process import report_process
+from shards import ShardedStore
+from workers import BootError, Worker
+
+from .id_source import IdSource, NoFreeNodeError
+from .metrics import CallMetrics, HttpMetrics
+from .observe import MalformedRequests, Observer
+from .operations import Operations, Pages
+from .records import Records
+from .resilience import CallPolicy, ResilientCall, RetryPolicy
+from .server import Server, make_application, route_labels
+from .service import Service
+from .settings import PAGE_ROWS, Settings, UpstreamSettings
+from .upstream import open_upstream
+
+
+async def serve(worker: Worker, settings: Settings) -> None:
+    """What the pool runs in every worker.
+
+    Raises BootError when a file it needs cannot be had.
+    """
+    _log_to_stderr(worker.name)
+    async with AsyncExitStack() as stack:
+        try:
+            page = MetricsPage(settings.metrics_dir / worker.name, rows=PAGE_ROWS)
+            log = AccessLog(settings.access_log)
+            ids = IdSource(settings.ids_file)
+        except (OSError, NoFreeNodeError) as error:
+            raise BootError(str(error)) from error
+        stack.callback(ids.close)
+        stack.callback(log.close)
+        recorder = page.recorder(worker.slot)
+        await stack.enter_async_context(_in_background(log.run()))
+        await stack.enter_async_context(
+            _in_background(report_process(recorder, started=worker.pool_started))
+        )
+        store = ShardedStore(settings.store, recorder=recorder)
+        stack.push_async_callback(store.close)
+        await store.open()
+        upstream = open_upstream(settings.upstream)
+        stack.push_async_callback(upstream.close)
+
+        metrics = HttpMetrics(recorder, route_labels())
+        observer = Observer(worker, metrics, log, os.getpid())
+        service = Service(
+            upstream=upstream,
+            call=_resilient_call(settings.upstream, recorder),
+            records=Records(store, ids),
+        )
+        operating = Operations(worker, Pages(settings.metrics_dir, page, worker.name))
+        application = make_application(service, operating, observer)
+        http_logger = stack.enter_context(_http_logger(metrics))
+        server = Server(application, observer, http_logger, settings.keepalive_seconds)
+        await server.run(worker)
+
+
+def _resilient_call(settings: UpstreamSettings, recorder: Recorder) -> ResilientCall:
+    policy = CallPolicy(
+        deadline=settings.deadline,
+        attempt_timeout=settings.attempt_timeout,
+        retry=RetryPolicy(settings.retries),
+    )
+    return ResilientCall(policy, observe=CallMetrics(recorder).observe)
+
+
+@contextmanager
+def _http_logger(metrics: HttpMetrics) -> Iterator[logging.Logger]:
+    """What aiohttp's server writes to."""
+    http_logger = logging.getLogger("app.http")
+    http_logger.setLevel(logging.DEBUG)
+    malformed = MalformedRequests(metrics)
+    http_logger.addFilter(malformed)
+    try:
+        yield http_logger
+    finally:
+        http_logger.removeFilter(malformed)
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs beside what is inside. If it fails, that is said and the service goes on without."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_say_if_failed)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def _say_if_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        logging.getLogger(__name__).error("a background task ended", exc_info=error)
+
+
+def _log_to_stderr(name: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format=f"%(asctime)s {name}[%(process)d] %(levelname)s %(message)s",
+    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d{1,5})?", re.ASCII)
 
 
 def trusted_host(host: str) -> bool:
@@ -10,11 +13,13 @@ def trusted_host(host: str) -> bool:
 
     DNS rebinding needs a name of the attacker's; localhost and plain addresses are none.
     """
-    name = host.rpartition(":")[0] if host.count(":") == 1 or "]:" in host else host
-    if name.lower().rstrip(".") == "localhost":
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    if match[2] is not None and match[2].lower().rstrip(".") == "localhost":
         return True
     try:
-        ipaddress.ip_address(name.strip("[]"))
+        ipaddress.ip_address(match[1] or match[2])
     except ValueError:
         return False
     return True

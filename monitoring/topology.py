@@ -160,9 +160,10 @@ def _ports(addresses: list[str], environ: Mapping[str, str]) -> tuple[Port, ...]
 
 
 def _port_number(variable: str, given: str) -> int:
-    if given.isascii() and given.isdigit() and 1 <= int(given) <= 65535:
+    if given.isascii() and given.isdigit() and len(given) <= 5 and 1 <= int(given) <= 65535:
         return int(given)
-    raise SettingError(f"{variable}={given!r} is not a port: a number from 1 to 65535 is allowed")
+    shown = given if len(given) <= 40 else f"{given[:40]}…"
+    raise SettingError(f"{variable}={shown!r} is not a port: a number from 1 to 65535 is allowed")
 
 
 def _refuse_two_defaults(text: str) -> None:

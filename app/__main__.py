@@ -16,6 +16,7 @@ import click
 from shards import StoreSettings
 from workers import Pool, PoolSettings, cpu_count
 
+from . import files
 from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS, Seconds
 from .settings import MOST_WORKERS, RECORD_LIMIT, Settings, UpstreamSettings
 
@@ -113,6 +114,7 @@ def main(**options: Any) -> None:
     name = options["name"]
     host, port = options["listen"]
     settings = _settings(options)
+    files.check(settings)
     pool = PoolSettings(
         name=name,
         host=host,
@@ -159,6 +161,9 @@ def run() -> int:
     except click.ClickException as error:
         print(f"app: {error.format_message()}", file=sys.stderr)
         return error.exit_code
+    except files.UnusableFileError as error:
+        print(f"app: {error}", file=sys.stderr)
+        return 1
     except click.Abort:
         return 130
     return 0

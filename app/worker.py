@@ -10,13 +10,12 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from monitoring.access_log import AccessLog
-from monitoring.page import MetricsPage, Recorder
+from monitoring.page import Recorder
 from monitoring.process import report_process
 from shards import ShardedStore
 from workers import BootError, Worker
 
-from .id_source import IdSource, NoFreeNodeError
+from .files import UnusableFileError, open_ids, open_log, open_page
 from .metrics import CallMetrics, HttpMetrics
 from .observe import MalformedRequests, Observer
 from .operations import Operations, Pages
@@ -24,7 +23,7 @@ from .records import Records
 from .resilience import CallPolicy, ResilientCall, RetryPolicy
 from .server import Server, make_application, route_labels
 from .service import Service
-from .settings import PAGE_ROWS, Settings, UpstreamSettings
+from .settings import Settings, UpstreamSettings
 from .upstream import open_upstream
 
 
@@ -36,10 +35,8 @@ async def serve(worker: Worker, settings: Settings) -> None:
     _log_to_stderr(worker.name)
     async with AsyncExitStack() as stack:
         try:
-            page = MetricsPage(settings.metrics_dir / worker.name, rows=PAGE_ROWS)
-            log = AccessLog(settings.access_log)
-            ids = IdSource(settings.ids_file)
-        except (OSError, NoFreeNodeError) as error:
+            page, log, ids = open_page(settings), open_log(settings), open_ids(settings)
+        except UnusableFileError as error:
             raise BootError(str(error)) from error
         stack.callback(ids.close)
         stack.callback(log.close)

@@ -15,7 +15,7 @@ from .install import ensure_servers, install_release
 from .logs import choose, follow, last_lines
 from .preflight import check, make_folders
 from .project import Project, StackError, open_project, open_running
-from .start import start_supervisord, wait_until_ready
+from .start import log_sizes, start_supervisord, wait_until_ready
 from .state import StackState
 from .status import EXIT_CODES, look, print_status
 from .stop import stop
@@ -53,10 +53,11 @@ def up(timeout: float, optional_timeout: float, servers: bool) -> None:
         ensure_servers(project.tools, out)
     make_folders(project)
     check(project)
+    logged = log_sizes(project)
     start_supervisord(project)
     limits = Limits(required=timeout, optional=max(timeout, optional_timeout))
     try:
-        state = asyncio.run(wait_until_ready(project, out, limits))
+        state = asyncio.run(wait_until_ready(project, out, limits, logged))
     except StackError:
         stop(project, out)
         raise

@@ -30,13 +30,18 @@ async def observe(project: Project, prober: Prober) -> StackState:
     return judge(project.topology, Look(processes, problems, last_lines, pid, time.time()))
 
 
-def tail(log: Path | None, lines: int) -> list[str]:
-    """The last lines of a log file that are not empty; none when there is no such file."""
+def tail(log: Path | None, lines: int, *, after: int = 0) -> list[str]:
+    """The last lines of a log file that are not empty; none when there is no such file.
+
+    `after` is a place in bytes: what was written before it does not count, unless the file has
+    been rotated since.
+    """
     if log is None:
         return []
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            end = log.stat().st_size
+            file.seek(max(after if after <= end else 0, end - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
     except OSError:
         return []

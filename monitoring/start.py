@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -42,10 +43,18 @@ def start_supervisord(project: Project) -> None:
         raise StackError(f"supervisord did not start: {reason}")
 
 
-async def wait_until_ready(project: Project, out: Console, limits: Limits) -> StackState:
+def log_sizes(project: Project) -> dict[str, int]:
+    """How much each program has logged in bytes; what is said later is news."""
+    logs = {program.name: program.log for program in project.topology.programs}
+    return {name: log.stat().st_size for name, log in logs.items() if log and log.exists()}
+
+
+async def wait_until_ready(
+    project: Project, out: Console, limits: Limits, logged: Mapping[str, int]
+) -> StackState:
     """Wait for all programs that start by themselves, with a line for each as it gets ready.
 
-    Raises StackError, with the culprit's last log lines, when a required program keeps dying or
+    `logged` are the log sizes from before the start. Raises StackError, with the culprit's last log lines, when a required program keeps dying or
     is not ready in time.
     """
     waiting = Waiting(limits)
@@ -62,7 +71,7 @@ async def wait_until_ready(project: Project, out: Console, limits: Limits) -> St
                     _tell(out, program, elapsed)
                 culprit = waiting.culprit(state, elapsed)
                 if culprit is not None:
-                    raise StackError(_blame(project, culprit))
+                    raise StackError(_blame(project, culprit, logged.get(culprit.name, 0)))
                 pending = waiting.pending(state, elapsed)
                 if not pending:
                     return state
@@ -85,9 +94,9 @@ def _tell(out: Console, program: ProgramState, elapsed: float) -> None:
         out.print(f"  [red]✗[/] {name} {program.note}: the rest runs without it")
 
 
-def _blame(project: Project, culprit: ProgramState) -> str:
+def _blame(project: Project, culprit: ProgramState, place: int) -> str:
     log = project.topology[culprit.name].log
-    lines = tail(log, _LOG_LINES)
+    lines = tail(log, _LOG_LINES, after=place)
     quoted = "".join(f"\n    {line}" for line in lines)
     where = f" Its log, {log}, ends with:{quoted}" if lines else ""
     return f"{culprit.name} does not get ready ({culprit.note or culprit.state}).{where}"

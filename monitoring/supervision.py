@@ -67,6 +67,15 @@ class Supervisor:
                 return False
             return True
 
+    def stop(self, name: str) -> None:
+        """Ask for a stop without waiting for it; nothing happens to what does not run."""
+        with self._calls() as supervisor:
+            try:
+                supervisor.stopProcess(name, False)
+            except xmlrpc.client.Fault as fault:
+                if fault.faultCode != Faults.NOT_RUNNING:
+                    raise
+
     def shutdown(self) -> None:
         """Ask it to stop all programs and end; it has only begun when this returns."""
         with self._calls() as supervisor:

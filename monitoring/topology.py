@@ -24,6 +24,7 @@ _EXPANSION = re.compile(r"\$\{([A-Za-z_]\w*):-([^}]*)\}")
 # `127.0.0.1:8080`, `localhost:8080`, `[::1]:8080`, and NGINX's `listen 8080`
 _ADDRESS = re.compile(r"((?:127\.0\.0\.1|localhost|\[::1\]):|\blisten\s+)(\d{1,5})(?![\d.])")
 
+_PRIORITY = 999  # supervisord's default
 _TRUE = ("true", "yes", "on", "1")
 
 
@@ -42,9 +43,13 @@ class Port:
 
 @dataclass(frozen=True)
 class Program:
-    """One `[program:…]` or `[eventlistener:…]`, with all variables filled in."""
+    """One `[program:…]` or `[eventlistener:…]`, with all variables filled in.
+
+    Programs with low `priority` start first and stop last.
+    """
 
     name: str
+    priority: int
     command: str
     url: str | None
     ready: str | None
@@ -91,8 +96,12 @@ def read_topology(text: str, environ: Mapping[str, str], here: Path) -> Topology
         raise SettingError(f"supervisord.conf cannot be read: {_one_line(error)}") from None
     _refuse_two_defaults(text)
     sections = [name for name in parser.sections() if _program_name(name)]
-    sections.sort(key=lambda name: parser.getint(name, "priority", fallback=999))
-    programs = tuple(_program(parser, name, environ, here) for name in sections)
+    programs = tuple(
+        sorted(
+            (_program(parser, name, environ, here) for name in sections),
+            key=lambda program: program.priority,
+        )
+    )
     _refuse_two_programs_on_one_port(programs)
 
     def path(section: str, key: str, default: str) -> Path:
@@ -134,6 +143,7 @@ def _program(
     addresses = [parser.get(section, key, fallback="") for key in ("stack_url", "stack_ready")]
     return Program(
         name=_program_name(section),
+        priority=parser.getint(section, "priority", fallback=_PRIORITY),
         command=value("command") or "",
         url=value("stack_url"),
         ready=value("stack_ready"),

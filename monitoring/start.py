@@ -54,8 +54,8 @@ async def wait_until_ready(
 ) -> StackState:
     """Wait for all programs that start by themselves, with a line for each as it gets ready.
 
-    `logged` are the log sizes from before the start. Raises StackError, with the culprit's last log lines, when a required program keeps dying or
-    is not ready in time.
+    `logged` are the log sizes from before the start. Raises StackError, with the culprit's last
+    log lines, when a required program keeps dying or is not ready in time.
     """
     waiting = Waiting(limits)
     began = time.monotonic()

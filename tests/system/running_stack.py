@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -51,6 +52,31 @@ class RunningStack:
             **{name: str(port) for name, port in self.ports.items()},
             **environ,
         }
+
+    def has_its_own_venv(self) -> None:
+        """Lets `make` find its set-up done in this folder, without installing it again."""
+        venv = self.root / ".venv"
+        venv.unlink()
+        venv.mkdir()
+        for entry in Path(sys.prefix).iterdir():
+            if entry.name != ".installed":
+                (venv / entry.name).symlink_to(entry)
+        fingerprint = "from monitoring.bootstrap import fingerprint as f; print(f())"
+        stamp = self.run(".venv/bin/python", "-c", fingerprint).stdout.strip()
+        (venv / ".installed").write_text(f"{stamp}\ndev\n")
+
+    def moved(self, text: str) -> str:
+        """A text with the default ports replaced by this stack's."""
+        topology = (PROJECT / "supervisord.conf").read_text()
+        ports = {
+            default: str(self.ports[variable])
+            for variable, default in re.findall(r"\$\{(\w+_PORT):-(\d+)\}", topology)
+        }
+        return re.sub(
+            r"(127\.0\.0\.1|localhost)?:(\d{4})\b",
+            lambda found: f"{found[1] or ''}:{ports.get(found[2], found[2])}",
+            text,
+        )
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ import click
 from rich.markup import escape
 
 from .install import ensure_servers, install_release
-from .logs import choose, follow, last_lines
+from .logs import choose, follow, last_lines, places
 from .preflight import check, make_folders
 from .project import Project, StackError, open_project, open_running
 from .start import log_sizes, start_supervisord, wait_until_ready
@@ -61,6 +62,9 @@ def up(timeout: float, optional_timeout: float, servers: bool) -> None:
     except StackError:
         stop(project, out)
         raise
+    except KeyboardInterrupt:
+        out.print("Interrupted; what has been started goes on. To end it: make down")
+        sys.exit(130)
     _finish(state, project)
 
 
@@ -98,10 +102,12 @@ def logs(names: tuple[str, ...], lines: int, following: bool) -> None:
     def show(name: str, line: str) -> None:
         out.print(f"[cyan]{name:<11}[/] {escape(line)}")
 
-    for name, line in last_lines(files, lines):
+    ends = places(files)
+    for name, line in last_lines(files, ends, lines):
         show(name, line)
     if following:
-        follow(files, show)
+        with contextlib.suppress(KeyboardInterrupt):
+            follow(files, ends, show)
 
 
 @monitoring.command()

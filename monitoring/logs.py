@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .observe import tail
@@ -12,6 +12,7 @@ from .project import Project, StackError
 POLL_SECONDS = 0.25
 
 Line = tuple[str, str]  # program, line
+Show = Callable[[str, str], None]
 
 
 def choose(project: Project, names: Sequence[str]) -> dict[str, Path]:
@@ -27,23 +28,28 @@ def choose(project: Project, names: Sequence[str]) -> dict[str, Path]:
     return {name: files[name] for name in names or files}
 
 
-def last_lines(files: dict[str, Path], lines: int) -> Iterable[Line]:
-    """The last lines of each file."""
+def places(files: dict[str, Path]) -> dict[str, int]:
+    """Where each file ends now, in bytes."""
+    return {name: _end(file) for name, file in files.items()}
+
+
+def last_lines(files: dict[str, Path], ends: dict[str, int], lines: int) -> Iterator[Line]:
+    """The last lines of each file, up to its end as it was."""
     for name, file in files.items():
-        for line in tail(file, lines):
+        for line in tail(file, lines, before=ends[name]):
             yield name, line
 
 
-def follow(files: dict[str, Path], show: Callable[[str, str], None]) -> None:
-    """New lines as they are written, also after a rotation, until interrupted."""
-    places = {name: _end(file) for name, file in files.items()}
+def follow(files: dict[str, Path], ends: dict[str, int], show: Show) -> None:
+    """Whole lines written after these ends, also after a rotation, until interrupted."""
+    ends = dict(ends)
     while True:
         for name, file in files.items():
-            places[name] = _show_new(name, file, places[name], show)
+            ends[name] = _show_new(name, file, ends[name], show)
         time.sleep(POLL_SECONDS)
 
 
-def _show_new(name: str, file: Path, place: int, show: Callable[[str, str], None]) -> int:
+def _show_new(name: str, file: Path, place: int, show: Show) -> int:
     end = _end(file)
     if end == place:
         return place

@@ -30,19 +30,20 @@ async def observe(project: Project, prober: Prober) -> StackState:
     return judge(project.topology, Look(processes, problems, last_lines, pid, time.time()))
 
 
-def tail(log: Path | None, lines: int, *, after: int = 0) -> list[str]:
+def tail(log: Path | None, lines: int, *, after: int = 0, before: int | None = None) -> list[str]:
     """The last lines of a log file that are not empty; none when there is no such file.
 
-    `after` is a place in bytes: what was written before it does not count, unless the file has
-    been rotated since.
+    `after` and `before` are places in bytes: only what was written between them counts. `after`
+    is nothing to a file that has been rotated since.
     """
     if log is None:
         return []
     try:
         with log.open("rb") as file:
-            end = log.stat().st_size
-            file.seek(max(after if after <= end else 0, end - _TAIL_BYTES))
-            text = file.read().decode(errors="replace")
+            end = log.stat().st_size if before is None else before
+            start = max(after if after <= end else 0, end - _TAIL_BYTES)
+            file.seek(start)
+            text = file.read(end - start).decode(errors="replace")
     except OSError:
         return []
     return [line for line in text.splitlines() if line.strip()][-lines:]

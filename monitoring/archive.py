@@ -41,7 +41,7 @@ def install(release: Release, tools: Path, progress: Progress) -> Path:
             tools.mkdir(parents=True, exist_ok=True)
             part = tools / f"{release.url.rsplit('/', 1)[-1]}.part"
             _fetch(release, part, progress)
-            _unpack(part, target)
+            _unpack(release, part, target)
             part.unlink()
         _link(release, target, tools / "bin")
     except OSError as error:
@@ -106,7 +106,7 @@ def _verify(release: Release, part: Path) -> None:
     )
 
 
-def _unpack(archive: Path, target: Path) -> None:
+def _unpack(release: Release, archive: Path, target: Path) -> None:
     """Unpack beside the target and rename, so that the target is whole or not there."""
     if not hasattr(tarfile, "data_filter"):
         raise ArchiveError("Python 3.11.4 or newer is needed to unpack archives safely")
@@ -116,10 +116,13 @@ def _unpack(archive: Path, target: Path) -> None:
             tar.extractall(scratch, filter="data")
         folders = list(scratch.iterdir())
         if len(folders) != 1 or not folders[0].is_dir():
-            raise ArchiveError(f"{archive.name} does not hold one folder")
+            raise ArchiveError(f"{release.folder} does not hold one folder")
+        for _name, inside in release.commands:
+            if not (folders[0] / inside).is_file():
+                raise ArchiveError(f"{release.folder} has no {inside}")
         folders[0].rename(target)
     except (tarfile.TarError, EOFError) as error:
-        raise ArchiveError(f"{archive.name} cannot be unpacked safely: {error}") from None
+        raise ArchiveError(f"{release.folder} cannot be unpacked safely: {error}") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -127,8 +130,6 @@ def _unpack(archive: Path, target: Path) -> None:
 def _link(release: Release, target: Path, links: Path) -> None:
     links.mkdir(parents=True, exist_ok=True)
     for name, inside in release.commands:
-        if not (target / inside).is_file():
-            raise ArchiveError(f"{release.folder} has no {inside}")
         fresh = links / f".{name}.new"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(Path("..") / target.name / inside)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.running_stack import RunningStack, eventually
+from tests.running_stack import RunningStack, eventually
 
 
 @pytest.fixture(scope="session")

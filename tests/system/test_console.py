@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.running_stack import RunningStack, eventually
+from tests.running_stack import RunningStack, eventually
 
 
 def verdict(stack: RunningStack) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.system.running_stack import RunningStack, eventually
+from tests.running_stack import RunningStack, eventually
 
 REAL = "External service OK"
 FALLBACK = {"message": "Fallback response"}

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.dashboard_queries import settled_problems
-from tests.system.running_stack import PROJECT, RunningStack
+from tests.running_stack import PROJECT, RunningStack
 
 DASHBOARDS = sorted((PROJECT / "monitoring" / "grafana" / "dashboards").glob("*.json"))
 

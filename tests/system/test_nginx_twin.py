@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.running_stack import PROJECT, Answer, RunningStack, eventually
+from tests.running_stack import PROJECT, Answer, RunningStack, eventually
 
 REQUESTS = [
     ("GET", "/"),

@@ -9,8 +9,8 @@ import time
 
 import psutil
 
+from tests.running_stack import Answer, RunningStack, eventually
 from tests.system.conftest import set_faults
-from tests.system.running_stack import Answer, RunningStack, eventually
 
 FALLBACK = {"message": "Fallback response"}
 

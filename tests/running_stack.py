@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 PORTS = (
     "BALANCER_PORT", "BALANCER_ADMIN_PORT", "CONSOLE_PORT", "APP1_PORT", "APP2_PORT",
     "UNSTABLE_PORT", "REDIS1_PORT", "REDIS2_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT",

@@ -63,7 +63,7 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "*")
     one = Server()
-    thread = threading.Thread(target=one.http.serve_forever, daemon=True)
+    thread = threading.Thread(target=one.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield one
     one.http.shutdown()

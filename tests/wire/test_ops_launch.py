@@ -1,0 +1,192 @@
+"""What supervisord.conf calls to become a server: real nginx, fake prometheus and grafana."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from monitoring.launch import LINGER_SECONDS
+from tests.ops_stack import ROOT, eventually, free_port
+
+FAKE = """#!{python}
+import json, os, sys
+if sys.argv[1:] == ["--version"]:
+    print("prometheus, version 3.11.3 (branch: HEAD)")
+    raise SystemExit
+print(json.dumps({{"arguments": sys.argv[1:], "environ": dict(os.environ), "pid": os.getpid()}}))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project's folder with the real configuration files."""
+    shutil.copy(ROOT / "supervisord.conf", tmp_path)
+    for name in ("balancer", "monitoring/prometheus", "monitoring/grafana"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def fake(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(FAKE.format(python=sys.executable))
+    path.chmod(0o755)
+    return path
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.endswith("_PORT") and not key.startswith(("GF_", "GRAFANA"))
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), **changes}
+
+
+def launch(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (sys.executable, "-m", "monitoring.launch", *arguments),
+        cwd=folder, env=environment(**environ), capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+GRAFANA = ("grafana", "monitoring/grafana/grafana.ini", "--port", "3102", "--data", "var/grafana",
+           "--prometheus", "http://127.0.0.1:9191")  # fmt: skip
+PROMETHEUS = ("prometheus", "monitoring/prometheus/prometheus.yml", "--port", "9191",
+              "--data", "var/prometheus")  # fmt: skip
+
+
+def test_a_server_that_was_named_wrongly_fails_with_one_line(folder: Path):
+    done = launch(
+        folder, "redis-server", "balancer/nginx.conf", "--port", "1", "--data", "var/r",
+        REDIS_SERVER="/nowhere/redis-server",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: REDIS_SERVER='/nowhere/redis-server' is not a program that can be run\n"
+    )
+
+
+def test_an_optional_server_that_is_missing_ends_well_after_the_start_check(folder: Path):
+    began = time.monotonic()
+    done = launch(folder, *GRAFANA)
+    assert time.monotonic() - began >= LINGER_SECONDS
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "grafana is not installed. To get it: make grafana (about 350 MB). "
+        "Everything else runs without it.\n"
+    )
+
+
+def test_grafana_gets_its_command_line_and_the_environment_its_files_ask_for(folder: Path):
+    home = folder / "var/tools/grafana-13.0.4"
+    fake(home / "bin/grafana")
+    (home / "conf").mkdir()
+    (home / "conf/defaults.ini").write_text("")
+    (folder / "var/tools/bin").mkdir()
+    (folder / "var/tools/bin/grafana").symlink_to("../grafana-13.0.4/bin/grafana")
+    told = json.loads(launch(folder, *GRAFANA, GF_LOG_LEVEL="debug").stdout)
+    grafana = folder / "monitoring/grafana"
+    assert told["arguments"] == [
+        *("server", "--homepath", str(home), "--config", str(grafana / "grafana.ini")),
+    ]
+    environ = told["environ"]
+    assert environ["GF_PATHS_PROVISIONING"] == str(grafana / "provisioning")
+    assert environ["STACK_DASHBOARDS"] == str(grafana / "dashboards")
+    assert environ["STACK_PROMETHEUS_URL"] == "http://127.0.0.1:9191"
+    assert environ["GF_SERVER_HTTP_PORT"] == "3102"
+    assert environ["GF_PATHS_DATA"] == str(folder / "var/grafana")
+    assert environ["GF_LOG_LEVEL"] == "debug"
+    assert (folder / "var/log/grafana").is_dir()
+
+
+def test_a_grafana_home_can_be_named(folder: Path, tmp_path: Path):
+    home = tmp_path / "elsewhere"
+    fake(home / "bin/grafana-server")
+    told = json.loads(launch(folder, *GRAFANA, GRAFANA_HOME=str(home)).stdout)
+    assert told["arguments"][:2] == ["--homepath", str(home)]
+
+
+def test_a_grafana_without_its_home_is_one_line(folder: Path):
+    lonely = fake(folder / "lonely" / "grafana")
+    done = launch(folder, *GRAFANA, GRAFANA=str(lonely))
+    assert done.returncode == 1
+    assert "GRAFANA_HOME" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_prometheus_keeps_the_data_of_each_major_version_apart(folder: Path):
+    binary = fake(folder / "fake/prometheus")
+    told = json.loads(launch(folder, *PROMETHEUS, PROMETHEUS=str(binary)).stdout)
+    assert f"--storage.tsdb.path={folder}/var/prometheus/v3" in told["arguments"]
+    assert "--config.file=monitoring/prometheus/prometheus.yml" in told["arguments"]
+    assert "--web.listen-address=127.0.0.1:9191" in told["arguments"]
+    assert (folder / "var/prometheus/v3").is_dir()
+
+
+def test_moved_ports_reach_prometheus_in_a_copy_and_the_original_stays(folder: Path):
+    binary = fake(folder / "fake/prometheus")
+    original = (folder / "monitoring/prometheus/prometheus.yml").read_text()
+    told = json.loads(launch(folder, *PROMETHEUS, PROMETHEUS=str(binary), APP1_PORT="3100").stdout)
+    (copy,) = [
+        argument.partition("=")[2]
+        for argument in told["arguments"]
+        if argument.startswith("--config.file=")
+    ]
+    text = (folder / copy).read_text()
+    assert "127.0.0.1:3100" in text
+    assert "127.0.0.1:3000" not in text
+    assert text.replace("127.0.0.1:3100", "127.0.0.1:3000") == original
+    assert (folder / "monitoring/prometheus/prometheus.yml").read_text() == original
+
+
+def test_the_process_becomes_the_server_so_that_supervisord_watches_the_right_one(folder: Path):
+    binary = fake(folder / "fake/prometheus")
+    process = subprocess.Popen(
+        (sys.executable, "-m", "monitoring.launch", *PROMETHEUS),
+        cwd=folder, env=environment(PROMETHEUS=str(binary)), stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    told, _ = process.communicate(timeout=30)
+    assert json.loads(told)["pid"] == process.pid
+
+
+def test_real_nginx_starts_from_the_real_configuration_on_a_moved_port(folder: Path):
+    port = free_port()
+    process = subprocess.Popen(
+        (sys.executable, "-m", "monitoring.launch", "nginx", "balancer/nginx.conf"),
+        cwd=folder, env=environment(BALANCER_PORT=str(port)), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1):
+                return True
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code == 502  # no app behind it
+        except OSError:
+            return False
+
+    try:
+        eventually(lambda: answers() or process.poll() is not None)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=30)
+    assert "[emerg]" not in output
+    assert process.returncode == 0
+
+
+def test_a_bad_port_is_refused_naming_option_and_range(folder: Path):
+    done = launch(folder, *PROMETHEUS[:3], "99999", *PROMETHEUS[4:])
+    assert done.returncode == 2
+    assert "'--port': 99999 is not in the range 1<=x<=65535" in done.stderr

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from shards import RecordConflictError, ShardedStore, Stored
 
 from .id_source import IdSource
+from .responses import to_json
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Records:
     async def keep(self, record: Record) -> Kept:
         """Store a record. Never raises: who asked gets the answer, and is told when it was not
         kept."""
-        value = json.dumps({"data": record.data, "source": record.source}, separators=(",", ":"))
+        value = to_json({"data": record.data, "source": record.source})
         record_id = self._ids.next()
         try:
             stored = _WORDS[await self._store.put(record_id, value.encode())]

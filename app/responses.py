@@ -10,12 +10,14 @@ from aiohttp import web
 
 _JSON = "application/json; charset=utf-8"
 
+to_json = json.JSONEncoder(separators=(",", ":")).encode  # `dumps` makes an encoder each time
+
 
 def json_response(
     body: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """The body as compact JSON with a newline, which keeps a terminal tidy."""
-    text = json.dumps(body, separators=(",", ":")) + "\n"
+    text = to_json(body) + "\n"
     fields = {"Content-Type": _JSON}
     if headers:
         fields.update(headers)
@@ -29,13 +31,16 @@ def error_response(
     return json_response({"error": message, **more}, status=status, headers=headers)
 
 
-def from_http_exception(error: web.HTTPException) -> web.StreamResponse:
+def from_http_exception(error: web.HTTPException) -> web.Response:
     """aiohttp's own refusals (unknown path, wrong method, body too large) and those a handler
-    raised, as JSON; redirects stay as they are."""
-    if error.status < 400:
-        return error
+    raised, as JSON. Redirects, and what is JSON already, stay as they are."""
+    if error.status < 400 or error.content_type == "application/json":
+        return web.Response(status=error.status, headers=error.headers, body=error.body)
     headers = {name: value for name, value in error.headers.items() if name != "Content-Type"}
-    return error_response(error.status, _WORDS.get(error.status, error.reason), headers=headers)
+    message = error.text
+    if not message or message == f"{error.status}: {error.reason}":  # aiohttp's own words
+        message = _WORDS.get(error.status, error.reason)
+    return error_response(error.status, message, headers=headers)
 
 
 _WORDS = {404: "There is nothing at this path", 405: "This path does not take this method"}

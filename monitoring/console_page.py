@@ -64,11 +64,11 @@ Try <code>supervisorctl stop unstable</code>.</p></footer>
 
 _ROW = Template("""\
 <tr class="$condition"><th scope="row">$name</th>
-<td data-label="Condition"><span class="sign" aria-hidden="true">$sign</span> $word$note</td>
-<td data-label="supervisord says">$state</td>
-<td data-label="Up" class="number">$uptime</td>
-<td data-label="pid" class="number">$pid</td>
-<td data-label="Address">$address</td></tr>""")
+<td><span class="sign" aria-hidden="true">$sign</span> $word$note</td>
+<td>$state</td>
+<td class="number">$uptime</td>
+<td class="number">$pid</td>
+<td>$address</td></tr>""")
 
 
 def render_page(state: StackState, time: str) -> str:
@@ -95,17 +95,18 @@ def _row(program: ProgramState) -> str:
         state=escape(program.state.lower()) or "–",
         uptime=duration(program.uptime_seconds) if program.pid else "–",
         pid=program.pid or "–",
-        address=_address(program.url),
+        address=_address(program),
     )
 
 
-def _address(url: str | None) -> str:
-    if url is None:
+def _address(program: ProgramState) -> str:
+    """A link only where something answers."""
+    if program.url is None:
         return "–"
-    shown = escape(url)
-    if not url.startswith("http"):
+    shown = escape(program.url)
+    if program.condition not in ("ready", "starting") or not program.url.startswith("http"):
         return f"<code>{shown}</code>"
-    return f'<a href="{escape(url, quote=True)}" rel="noreferrer">{shown}</a>'
+    return f'<a href="{escape(program.url, quote=True)}" rel="noreferrer">{shown}</a>'
 
 
 def _links(state: StackState) -> str:

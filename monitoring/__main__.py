@@ -65,7 +65,7 @@ def up(timeout: float, optional_timeout: float, servers: bool) -> None:
     except KeyboardInterrupt:
         out.print("Interrupted; what has been started goes on. To end it: make down")
         sys.exit(130)
-    _finish(state, project)
+    _finish(state, project, notes=False)
 
 
 @monitoring.command()
@@ -130,10 +130,10 @@ def install(names: tuple[str, ...]) -> None:
             out.print("It starts with everything else: make up")
 
 
-def _finish(state: StackState, project: Project) -> None:
+def _finish(state: StackState, project: Project, *, notes: bool = True) -> None:
     """Table, verdict and what to try next; exit code 3 when a program that matters is not well."""
     out = console()
-    print_status(state, out)
+    print_status(state, out, notes=notes)
     if any(not program.well and not program.optional for program in state.programs):
         out.print("To see why: [bold]make logs[/]; to begin anew: [bold]make down up[/]")
         sys.exit(EXIT_CODES[state.level])

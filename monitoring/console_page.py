@@ -11,7 +11,7 @@ from html import escape
 from string import Template
 
 from .state import Condition, Level, ProgramState, StackState
-from .status import duration
+from .status import WORDS, duration
 
 REFRESH_SECONDS = 3
 
@@ -90,7 +90,7 @@ def _row(program: ProgramState) -> str:
         name=escape(program.name),
         condition=program.condition,
         sign=_SIGNS[program.condition],
-        word=program.condition if program.condition != "absent" else "not installed",
+        word=WORDS.get(program.condition, program.condition),
         note=f'<span class="note">{escape(program.note)}</span>' if program.note else "",
         state=escape(program.state.lower()) or "–",
         uptime=duration(program.uptime_seconds) if program.pid else "–",
@@ -121,6 +121,6 @@ def _links(state: StackState) -> str:
             link = escape(program.url, quote=True)
             parts.append(f'<li><a href="{link}" rel="noreferrer">{what}</a></li>')
         else:
-            word = "not installed" if program.condition == "absent" else program.condition
+            word = WORDS.get(program.condition, program.condition)
             parts.append(f"<li>{what} <span>({escape(word)})</span></li>")
     return f'<nav aria-label="More"><ul>{"".join(parts)}</ul></nav>' if parts else ""

@@ -75,11 +75,17 @@ async def wait_until_ready(
                 pending = waiting.pending(state, elapsed)
                 if not pending:
                     return state
-                names = ", ".join(program.name for program in pending)
-                status.update(f"waiting for {names} · {elapsed:.0f} s")
+                status.update(f"waiting for {_names(pending)} · {elapsed:.0f} s")
                 await asyncio.sleep(POLL_SECONDS)
     finally:
         status.stop()
+
+
+def _names(programs: list[ProgramState]) -> str:
+    """On one line of a narrow terminal."""
+    names = [program.name for program in programs]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
 
 
 def _tell(out: Console, program: ProgramState, elapsed: float) -> None:

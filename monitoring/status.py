@@ -16,6 +16,8 @@ from .state import Condition, Level, ProgramState, StackState
 
 EXIT_CODES: dict[Level, int] = {"ok": 0, "degraded": 3, "down": 3}  # supervisorctl's 3 too
 
+WORDS: dict[Condition, str] = {"absent": "not installed"}
+
 _STYLES: dict[Condition, str] = {
     "ready": "green",
     "starting": "yellow",
@@ -44,7 +46,8 @@ def table(state: StackState) -> Table:
         rows.add_column(heading, justify="right" if heading in ("up", "pid") else "left")
     for program in state.programs:
         style = _STYLES[program.condition]
-        condition = program.condition + (f": {program.note}" if _worth_telling(program) else "")
+        condition = WORDS.get(program.condition, program.condition)
+        condition += f": {program.note}" if _worth_telling(program) else ""
         rows.add_row(
             program.name,
             program.state.lower() or "?",
@@ -56,13 +59,13 @@ def table(state: StackState) -> Table:
     return rows
 
 
-def print_status(state: StackState, out: Console) -> None:
-    """The table, the verdict, and how to get what is not installed."""
+def print_status(state: StackState, out: Console, *, notes: bool = True) -> None:
+    """The table, the verdict, and (`notes`) how to get what is not installed."""
     out.print(table(state))
     style = "green" if state.level == "ok" else "yellow" if state.level == "degraded" else "red"
     out.print(f"[{style}]{escape(state.sentence)}[/]")
     for program in state.programs:
-        if program.condition == "absent":
+        if notes and program.condition == "absent":
             out.print(escape(program.note), style="dim")
 
 

@@ -82,16 +82,40 @@ def make_venv() -> None:
     if runs(str(PYTHON)):
         return
     say("making .venv with Python " + ".".join(str(part) for part in sys.version_info[:3]))
-    status, output = run([sys.executable, "-m", "venv", "--clear", str(VENV)])
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    status, output = run(command)
+    if status != 0 and no_venv_module(output) and install_venv_module():
+        status, output = run(command)
     if status == 0:
         return
     shutil.rmtree(str(VENV), ignore_errors=True)
-    if "ensurepip" in output or "No module named venv" in output:
+    if no_venv_module(output):
         raise SetupError(
             f"{sys.executable} has no venv module. On Debian and Ubuntu: "
-            "apt-get install python3-venv; then try again"
+            f"apt-get install {venv_package()}; then try again"
         )
     raise SetupError(f"cannot make .venv: {last_line(output)}")
+
+
+def no_venv_module(output: str) -> bool:
+    return "ensurepip" in output or "No module named venv" in output
+
+
+def venv_package() -> str:
+    """Debian has the venv module in a package of its own, one for each version."""
+    return f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+
+
+def install_venv_module() -> bool:
+    """As root on a system of Debian's family; did it work?"""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    say(f"apt-get install {venv_package()}")
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", venv_package()]
+    return run(install)[0] == 0 or (
+        run(["apt-get", "update", "-q"])[0] == 0 and run(install)[0] == 0
+    )
 
 
 def install(extras: str) -> None:

@@ -50,10 +50,10 @@ def up(timeout: float, optional_timeout: float, servers: bool) -> None:
         out.print(f"It already runs (supervisord has pid {pid}).")
         _finish(look(project), project)
         return
-    if servers:
-        ensure_servers(project.tools, out)
     make_folders(project)
     check(project)
+    if servers:
+        ensure_servers(project.tools, out)
     logged = log_sizes(project)
     start_supervisord(project)
     limits = Limits(required=timeout, optional=max(timeout, optional_timeout))

@@ -14,7 +14,7 @@ import aiohttp
 
 from .releases import Release
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
 _CHUNK = 256 * 1024
 

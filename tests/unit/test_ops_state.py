@@ -226,3 +226,11 @@ def test_an_optional_program_that_keeps_dying_is_reported_and_given_up():
 
 def test_a_program_the_user_stops_meanwhile_is_not_waited_for():
     assert waiting().pending(look({"app": "STOPPED"}), 1) == []
+
+
+def test_what_answers_already_is_news_but_waited_for_until_supervisord_calls_it_running():
+    watch = waiting()
+    state = look({"app": "STARTING"}, {"app": None})
+    assert "app" in [program.name for program in watch.news(state)]
+    assert [program.name for program in watch.pending(state, 1)] == ["app"]
+    assert watch.pending(look({}), 2) == []

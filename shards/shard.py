@@ -138,8 +138,22 @@ class _Meter:
         self.seconds = recorder.histogram("redis_operation_duration_seconds", shard=shard, op=op)
 
 
+class _Connection(Connection):
+    """A connection that knows when it was reset while it was idle.
+
+    redis-py looks for an orderly end only; it would write to a reset one, which loses that
+    operation and, on uvloop, raises a RuntimeError that is no Redis error.
+    """
+
+    async def can_read(self) -> bool:
+        """True for anything but a quiet, open connection: the pool then opens a new one."""
+        reset = self._reader is not None and self._reader.exception() is not None
+        return reset or bool(await super().can_read())
+
+
 def _pool(address: ShardAddress, settings: StoreSettings) -> ConnectionPool:
     return ConnectionPool(
+        _Connection,
         max_connections=settings.connections,
         host=address.host,
         port=address.port,
@@ -148,8 +162,7 @@ def _pool(address: ShardAddress, settings: StoreSettings) -> ConnectionPool:
         socket_connect_timeout=settings.connect_timeout_seconds,
         socket_timeout=settings.operation_timeout_seconds,
         retry=Retry(NoBackoff(), 0),
-        # RESP2 without client information: a new connection costs no round trip before its
-        # first command, so a frozen server costs one time-out and not several.
+        # RESP2 and no client information: no round trip before a new connection's first command.
         protocol=2,
         driver_info=None,
         maint_notifications_config=MaintNotificationsConfig(enabled=False),

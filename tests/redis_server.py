@@ -43,9 +43,17 @@ class RedisServer:
     As a context manager it is started, unless it was, and ended however the test left it.
     """
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int | None = None,
+        configuration: Path = CONFIGURATION,
+    ) -> None:
         self.folder = folder
-        self.data = folder / "var" / "redis1"  # where the configuration says, seen from `folder`
+        self.configuration = configuration
+        # Where the configuration says, seen from `folder`.
+        self.data = folder / "var" / configuration.stem
         self.data.mkdir(parents=True, exist_ok=True)
         self.options = options
         self.port = port or free_port()
@@ -65,7 +73,7 @@ class RedisServer:
         log = (self.folder / "redis.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [find_binary(), str(CONFIGURATION), "--port", str(self.port), *self.options],
+                [find_binary(), str(self.configuration), "--port", str(self.port), *self.options],
                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         if wait:

@@ -15,7 +15,7 @@ from shards.placement import Placement
 from tests.redis_server import RedisServer, free_port
 
 PLACEMENT = Placement(["redis1", "redis2"])
-TIMEOUT = 0.25
+TIMEOUT = 1.0  # the default is 0.25 s; a busy test machine must not look like a frozen shard
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def test_a_stopped_shard_is_an_answer_at_once_and_never_stored_or_absent(
             await store.get(record_id)
         assert caught.value.retry_after_seconds > 0
     each = (time.perf_counter() - started) / 60
-    assert each < TIMEOUT / 10, "refused is no reason to wait"
+    assert each < 0.025, "a few milliseconds: refused is no reason to wait"
     assert await store.sizes() == {"redis1": None, "redis2": 0}
     assert await store.up() == {"redis1": False, "redis2": True}
     assert operations(recorder, "redis1", "set", "error") == 20
@@ -85,11 +85,11 @@ async def test_a_frozen_shard_costs_one_time_out_however_many_callers_wait(
         first.freeze()
         started = time.perf_counter()
         outcomes = await asyncio.gather(*(store.put(i, b"value") for i in ids[1:]))
+        assert set(outcomes) == {Stored.NONE}
+        took = time.perf_counter() - started
+        assert took < 1.6 * TIMEOUT, "63 callers on 4 connections must not queue for 16 time-outs"
         with pytest.raises(StoreUnavailableError):
             await store.get(ids[0])
-        took = time.perf_counter() - started
-        assert set(outcomes) == {Stored.NONE}
-        assert took < 4 * TIMEOUT, "63 callers on 4 connections must not queue for 16 time-outs"
         assert await store.sizes() == {"redis1": None, "redis2": 0}
         assert operations(recorder, "redis1", "set", "timeout") == 63
         first.thaw()
@@ -175,7 +175,9 @@ async def test_a_shard_that_comes_back_is_used_by_the_next_operation(
 
 async def test_a_full_shard_refuses_writes_visibly_and_loses_nothing(tmp_path: Path):
     with RedisServer(tmp_path, "--maxmemory", "3mb") as server:
-        async with ShardedStore(StoreSettings((server.url,))) as store:
+        async with ShardedStore(
+            StoreSettings((server.url,), operation_timeout_seconds=TIMEOUT)
+        ) as store:
             outcomes = [await store.put(i, b"%d" % i * 4000) for i in range(1, 400)]
             stored = [i for i, outcome in enumerate(outcomes, 1) if outcome == "replicated"]
             refused = [i for i, outcome in enumerate(outcomes, 1) if outcome == "none"]
@@ -188,7 +190,9 @@ async def test_a_full_shard_refuses_writes_visibly_and_loses_nothing(tmp_path: P
 
 async def refused_write(server: RedisServer, caplog: pytest.LogCaptureFixture) -> str:
     """What the log says of a write that the server refuses; it is not reported as stored."""
-    async with ShardedStore(StoreSettings((server.url,))) as store:
+    async with ShardedStore(
+        StoreSettings((server.url,), operation_timeout_seconds=TIMEOUT)
+    ) as store:
         assert await store.put(1, b"value") == Stored.NONE
         assert await store.get(1) is None
     (line,) = [record.getMessage() for record in caplog.records if record.name == "shards.shard"]
@@ -215,7 +219,9 @@ async def test_a_loading_shard_is_not_up_stores_nothing_and_denies_nothing(tmp_p
         tmp_path, "--loading-process-events-interval-bytes", "1024", "--key-load-delay", "2000"
     )
     with server:
-        async with ShardedStore(StoreSettings((server.url,))) as store:
+        async with ShardedStore(
+            StoreSettings((server.url,), operation_timeout_seconds=TIMEOUT)
+        ) as store:
             await asyncio.gather(*(store.put(i, b"x" * 100) for i in range(1, 1001)))
             server.command("BGREWRITEAOF")  # only a snapshot lets a loading server answer often
             server.wait_for("INFO persistence", b"aof_rewrite_in_progress:0")
@@ -238,7 +244,9 @@ async def test_a_store_opens_with_every_shard_dead_and_works_when_they_come(
 ):
     await asyncio.to_thread(first.stop)
     second.freeze()
-    async with ShardedStore(StoreSettings((first.url, second.url))) as store:
+    async with ShardedStore(
+        StoreSettings((first.url, second.url), operation_timeout_seconds=TIMEOUT)
+    ) as store:
         assert await store.sizes() == {"redis1": None, "redis2": None}
         first.start()
         second.thaw()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import product
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,12 @@ from tests.redis_server import RedisServer
 PLACEMENT = Placement(["redis1", "redis2"])
 
 
+def patient(servers: list[RedisServer], **others: Any) -> StoreSettings:
+    """Nothing here is about time, and the test machine may be busy."""
+    urls = tuple(server.url for server in servers)
+    return StoreSettings(urls, operation_timeout_seconds=10.0, **others)
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServer]]:
     with (
@@ -33,7 +40,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RedisServ
 async def store(servers: list[RedisServer]) -> AsyncIterator[ShardedStore]:
     for server in servers:
         assert server.command("FLUSHALL") == b"+OK\r\n"
-    async with ShardedStore(StoreSettings(tuple(server.url for server in servers))) as store:
+    async with ShardedStore(patient(servers)) as store:
         yield store
 
 
@@ -101,8 +108,7 @@ async def test_records_expire_when_the_setting_says(
     servers: list[RedisServer], ttl: float, least: int, most: int
 ):
     record_id = 20_000 + int(ttl)
-    urls = tuple(server.url for server in servers)
-    async with ShardedStore(StoreSettings(urls, ttl_seconds=ttl)) as store:
+    async with ShardedStore(patient(servers, ttl_seconds=ttl)) as store:
         await store.put(record_id, b"value")
     server = servers[["redis1", "redis2"].index(PLACEMENT.owners(record_id)[0])]
     left = int(server.command(f"PTTL {key_of(record_id).decode()}")[1:])
@@ -112,9 +118,8 @@ async def test_records_expire_when_the_setting_says(
 async def test_more_callers_than_connections_wait_their_turn_and_none_is_refused(
     servers: list[RedisServer], store: ShardedStore
 ):
-    settings = StoreSettings(tuple(server.url for server in servers), connections=2)
     before = int(servers[0].command("INFO clients").split(b"connected_clients:")[1].split()[0])
-    async with ShardedStore(settings) as narrow:
+    async with ShardedStore(patient(servers, connections=2)) as narrow:
         stored = await asyncio.gather(*(narrow.put(i, b"v") for i in range(300)))
         during = int(servers[0].command("INFO clients").split(b"connected_clients:")[1].split()[0])
     assert set(stored) == {Stored.REPLICATED}
@@ -126,8 +131,7 @@ async def test_every_operation_is_counted_and_the_series_exist_before_the_first(
 ):
     page = MetricsPage(None)
     recorder = page.recorder(0)
-    urls = tuple(server.url for server in servers)
-    store = ShardedStore(StoreSettings(urls), recorder=recorder)
+    store = ShardedStore(patient(servers), recorder=recorder)
     for shard, op, result in product(
         ("redis1", "redis2"), ("get", "set", "probe"), ("ok", "error", "timeout")
     ):
@@ -147,12 +151,25 @@ async def test_every_operation_is_counted_and_the_series_exist_before_the_first(
 
 
 async def test_a_store_can_be_closed_twice_and_leaves_no_connection(servers: list[RedisServer]):
-    store = ShardedStore(StoreSettings(tuple(server.url for server in servers)))
+    store = ShardedStore(patient(servers))
     await store.open()
+    assert b"connected_clients:2\r\n" in servers[0].command("INFO clients")  # it and we who ask
     await store.close()
     await store.close()
-    clients = servers[0].command("CLIENT LIST").decode()
-    assert "cmd=dbsize" not in clients.replace("cmd=client|list", "")
+    servers[0].wait_for("INFO clients", b"connected_clients:1\r\n")
+
+
+async def test_a_new_connection_sends_nothing_but_our_commands(servers: list[RedisServer]):
+    """No HELLO, CLIENT SETINFO or CLIENT MAINT_NOTIFICATIONS: each would cost a round trip."""
+    server = servers[0]
+    assert server.command("CONFIG RESETSTAT") == b"+OK\r\n"
+    async with ShardedStore(patient(servers[:1])) as store:
+        await asyncio.gather(*(store.put(i, b"value") for i in range(40_000, 40_010)))
+        await store.get(40_000)
+    stats = server.command("INFO commandstats").decode()
+    commands = {line.split(":")[0] for line in stats.splitlines() if line.startswith("cmdstat_")}
+    asked_here = {"cmdstat_config|resetstat", "cmdstat_info"}
+    assert commands - asked_here == {"cmdstat_dbsize", "cmdstat_set", "cmdstat_get"}
 
 
 async def test_a_password_is_used(tmp_path: Path):

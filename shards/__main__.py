@@ -10,7 +10,6 @@ import sys
 
 import click
 from rich.console import Console
-from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
@@ -83,7 +82,9 @@ async def _ask(settings: StoreSettings) -> list[ShardStatus]:
 
 
 def _table(shards: list[ShardStatus]) -> Table:
-    table = Table("shard", "address", "state", "records", "memory", "of", "policy", "AOF", box=None)
+    table = Table(box=None)
+    for column in ("shard", "address", "state", "records", "memory", "AOF"):
+        table.add_column(column, no_wrap=column != "state")
     for shard in shards:
         state = f"[{_COLOURS[shard.state]}]{shard.state}[/]"
         table.add_row(
@@ -91,18 +92,21 @@ def _table(shards: list[ShardStatus]) -> Table:
             escape(shard.address),
             f"{state} ({escape(shard.reason)})" if shard.reason else state,
             "-" if shard.records is None else f"{shard.records:,}",
-            "-" if shard.memory_used_bytes is None else decimal(shard.memory_used_bytes),
-            _limit(shard.memory_max_bytes),
-            shard.memory_policy or "-",
+            _memory(shard),
             {True: "on", False: "[red]off[/]", None: "-"}[shard.aof_enabled],
         )
     return table
 
 
-def _limit(size: int | None) -> str:
-    if size is None:
+def _memory(shard: ShardStatus) -> str:
+    if shard.memory_used_bytes is None:
         return "-"
-    return decimal(size) if size else "no limit"
+    text = f"{shard.memory_used_bytes / 2**20:.1f} MiB"
+    if shard.memory_max_bytes:
+        text += f" of {shard.memory_max_bytes / 2**20:.0f}"
+    if shard.memory_policy not in (None, "noeviction"):
+        text += f", [red]evicts: {escape(shard.memory_policy or '')}[/]"
+    return text
 
 
 if __name__ == "__main__":

@@ -72,9 +72,16 @@ def test_the_table_has_no_colours_and_nothing_cut_off_in_a_pipe(servers: list[Re
     assert ended.returncode == 0
     assert "\x1b" not in ended.stdout
     assert "…" not in ended.stdout
-    assert [line.split()[-2:] for line in ended.stdout.splitlines()[1:]] == [
-        ["noeviction", "on"]
-    ] * 2
+    rows = [line.split() for line in ended.stdout.splitlines()[1:]]
+    assert [row[-5:] for row in rows] == [[row[-5], "MiB", "of", "512", "on"] for row in rows]
+    assert len(rows) == 2
+
+
+def test_a_shard_that_may_lose_records_is_shown_as_such(tmp_path: Path):
+    careless = ("--appendonly", "no", "--maxmemory-policy", "allkeys-lru")
+    with RedisServer(tmp_path, *careless) as server:
+        row = shards("status", "--store", server.url).stdout.splitlines()[1]
+    assert row.split()[-3:] == ["evicts:", "allkeys-lru", "off"]
 
 
 def test_a_script_gets_json(servers: list[RedisServer]):

@@ -45,7 +45,8 @@ def check(project: Project) -> None:
     if left:
         told = ", ".join(describe(process) for process in left)
         raise StackError(
-            f"supervisord has died and left programs running: {told}. To end them: make down"
+            f"programs of an earlier start still run and no supervisord answers for them: {told}. "
+            "To end them: make down"
         )
     problems = list(_ports_in_use(project))
     if problems:

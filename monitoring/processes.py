@@ -24,7 +24,7 @@ def with_children(pids: Iterable[int]) -> list[psutil.Process]:
 
 
 def orphans(topology: Topology, root: Path) -> list[psutil.Process]:
-    """Programs of this folder that outlived their supervisord.
+    """Programs of this folder whose supervisord has died or lost its socket; it comes first then.
 
     supervisord marks the environment of what it starts with its socket. redis-server and nginx
     write their titles over theirs: those are known by working inside the folder and listening on
@@ -32,14 +32,22 @@ def orphans(topology: Topology, root: Path) -> list[psutil.Process]:
     """
     marker = f"unix://{topology.socket}"
     ports = {port.number for program in topology.programs for port in program.ports}
-    found = []
+    supervisors: dict[int, psutil.Process] = {}
+    found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("SUPERVISOR_SERVER_URL") == marker or (
                 Path(process.cwd()).is_relative_to(root) and ports & _listening(process)
             ):
-                found.append(process)
-    return found
+                found[process.pid] = process
+                parent = process.parent()
+                if parent is not None and _is_supervisord(parent):
+                    supervisors[parent.pid] = parent
+    return list((supervisors | found).values())
+
+
+def _is_supervisord(process: psutil.Process) -> bool:
+    return any(Path(word).name == "supervisord" for word in process.cmdline()[:2])
 
 
 def holder(port: int) -> psutil.Process | None:

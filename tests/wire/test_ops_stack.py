@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -119,7 +120,7 @@ def test_a_supervisord_that_was_killed_leaves_programs_that_up_names_and_down_en
 
     refused = stack.up()
     assert refused.returncode == 1
-    assert "supervisord has died and left programs running" in refused.stderr
+    assert "programs of an earlier start still run" in refused.stderr
     assert f"pid {orphan.pid}" in refused.stderr
     assert "make down" in refused.stderr
 
@@ -128,6 +129,18 @@ def test_a_supervisord_that_was_killed_leaves_programs_that_up_names_and_down_en
     assert f"pid {orphan.pid}" in ended.stdout
     assert stack.left_running() == []
     assert stack.up().returncode == 0
+
+
+def test_a_supervisord_whose_socket_was_deleted_is_ended_with_all_it_started(stack: Stack):
+    stack.web("door")
+    assert stack.up().returncode == 0
+    supervisord = stack.supervisor.pid()
+    shutil.rmtree(stack.folder / "var")
+    assert f"supervisord (pid {supervisord}" in stack.up().stderr
+    done = stack.run("down")
+    assert done.returncode == 0, said(done)
+    assert not psutil.pid_exists(supervisord)
+    assert stack.left_running() == []
 
 
 def test_an_orphan_that_ignores_sigterm_is_named_with_the_command_that_ends_it(stack: Stack):

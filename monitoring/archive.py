@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import aiohttp
 
@@ -108,12 +108,14 @@ def _verify(release: Release, part: Path) -> None:
 
 def _unpack(release: Release, archive: Path, target: Path) -> None:
     """Unpack beside the target and rename, so that the target is whole or not there."""
-    if not hasattr(tarfile, "data_filter"):
-        raise ArchiveError("Python 3.11.4 or newer is needed to unpack archives safely")
     scratch = Path(tempfile.mkdtemp(prefix=".unpack-", dir=target.parent))
     try:
         with tarfile.open(archive, "r:gz") as tar:
-            tar.extractall(scratch, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(scratch, filter="data")
+            else:  # before Python 3.11.4
+                _refuse_all_but_plain_files(release, tar)
+                tar.extractall(scratch)  # noqa: S202
         folders = list(scratch.iterdir())
         if len(folders) != 1 or not folders[0].is_dir():
             raise ArchiveError(f"{release.folder} does not hold one folder")
@@ -125,6 +127,18 @@ def _unpack(release: Release, archive: Path, target: Path) -> None:
         raise ArchiveError(f"{release.folder} cannot be unpacked safely: {error}") from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refuse_all_but_plain_files(release: Release, tar: tarfile.TarFile) -> None:
+    """Stricter than the `data` filter: no links at all, so that no path can lead outside."""
+    for member in tar:
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
+            raise ArchiveError(
+                f"{release.folder} cannot be unpacked safely: {member.name} is no plain file "
+                "(Python 3.11.4 or newer can tell harmless links)"
+            )
+        member.mode &= 0o755
 
 
 def _link(release: Release, target: Path, links: Path) -> None:

@@ -67,7 +67,7 @@ def _in_the_way(program: Program, port: Port, problem: int, free: int | None) ->
         what = f"port {port.number} may only be used by root"
     else:
         process = holder(port.number)
-        by = "another user's process" if process is None else describe(process)
+        by = "a process that cannot be seen from here" if process is None else describe(process)
         what = f"port {port.number} is in use by {by}"
     move = "" if port.variable is None else f", or move ours: {port.variable}={free or 'NUMBER'}"
     return f"{what}; {program.name} wants it. Stop that one{move} make up"

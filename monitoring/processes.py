@@ -51,16 +51,19 @@ def _is_supervisord(process: psutil.Process) -> bool:
 
 
 def holder(port: int) -> psutil.Process | None:
-    """The process that listens on a TCP port; None when it is not ours to see."""
+    """The process that keeps a TCP port from being bound; None when it cannot be seen from here.
+
+    Mostly it listens; a connection that goes out from the port keeps it too.
+    """
     with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections(kind="tcp"):
-            if (
-                connection.status == psutil.CONN_LISTEN
-                and connection.laddr
-                and connection.laddr.port == port
-                and connection.pid
-            ):
-                return psutil.Process(connection.pid)
+        found = [
+            connection
+            for connection in psutil.net_connections(kind="tcp")
+            if connection.laddr and connection.laddr.port == port and connection.pid
+        ]
+        found.sort(key=lambda connection: connection.status != psutil.CONN_LISTEN)
+        if found and found[0].pid:
+            return psutil.Process(found[0].pid)
     return None
 
 

@@ -94,6 +94,7 @@ class Stack:
             "command": f"/bin/sh -c 'exec {command}'",
             "directory": "%(here)s",
             "autorestart": "true",
+            "startsecs": "0",
             "startretries": "20",
             f"{kind}_logfile": f"%(here)s/var/log/{name}.log",
             **({"redirect_stderr": "true"} if kind == "stdout" else {}),

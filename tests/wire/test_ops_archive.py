@@ -127,6 +127,14 @@ def test_a_wrong_size_is_refused_even_if_the_pin_says_nothing_else(server: Serve
         install(replace(release(server, GOOD), size=len(GOOD) - 1), tmp_path, silent)
 
 
+@pytest.fixture(params=["data filter", "before Python 3.11.4"])
+def any_python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This Python as it is, and as one without tarfile's filters."""
+    if request.param != "data filter":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+
+
+@pytest.mark.usefixtures("any_python")
 @pytest.mark.parametrize(
     "evil",
     [
@@ -227,6 +235,7 @@ def test_a_part_that_is_complete_is_used_as_it_is(server: Server, tmp_path: Path
     assert (tmp_path / "tool-1.0/bin/tool").read_bytes() == BODY
 
 
+@pytest.mark.usefixtures("any_python")
 def test_a_good_archive_is_unpacked_linked_and_cleaned_up_with_progress(
     server: Server, tmp_path: Path
 ):

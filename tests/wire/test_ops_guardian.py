@@ -32,6 +32,7 @@ def stack() -> Iterator[Stack]:
             "program:sick",
             f"{sys.executable} {PROGRAM} --needs {one.folder}/medicine",
             startretries="0",
+            startsecs="1",
         )
         one.web("door")
         for folder in ("var/log", "var/run"):
@@ -75,7 +76,7 @@ def test_a_hanging_supervisord_does_not_end_the_guardian(stack: Stack):
     guardian = stack.supervisor.processes()["guardian"].pid
     pid = stack.supervisor.pid()
     os.kill(pid, signal.SIGSTOP)
-    time.sleep(4)  # the time limit of a call is 3 s
+    time.sleep(3.5)  # the time limit of a call is 3 s
     os.kill(pid, signal.SIGCONT)
     eventually(lambda: stack.state("sick") == "RUNNING")
     assert stack.supervisor.processes()["guardian"].pid == guardian

@@ -82,7 +82,7 @@ def test_a_port_that_is_none_is_one_line(stack: Stack, bad: str):
 
 def test_a_program_that_keeps_dying_is_named_with_its_last_words_and_all_is_stopped(stack: Stack):
     stack.web("fine")
-    stack.section("program:sick", f'{sys.executable} -c "print(6 * 7); exit(5)"')
+    stack.section("program:sick", f'{sys.executable} -c "print(6 * 7); exit(5)"', startsecs="1")
     done = stack.up()
     assert done.returncode == 1
     assert "error: sick does not get ready" in done.stderr
@@ -97,7 +97,7 @@ def test_last_words_of_an_earlier_start_are_not_shown_as_if_they_were_new(stack:
     log = stack.folder / "var/log/sick.log"
     log.parent.mkdir(parents=True)
     log.write_text("an old story\n")
-    stack.section("program:sick", f'{sys.executable} -c "print(6 * 7); exit(5)"')
+    stack.section("program:sick", f'{sys.executable} -c "print(6 * 7); exit(5)"', startsecs="1")
     done = stack.up()
     assert "42" in done.stderr
     assert "old story" not in done.stderr
@@ -297,7 +297,7 @@ def test_an_optional_server_that_is_missing_ends_as_exited_with_the_line_and_all
 
 def test_an_optional_program_that_crashes_does_not_stop_the_start(stack: Stack):
     stack.web("door")
-    stack.section("program:charts", "false", stack_optional="true")
+    stack.section("program:charts", "false", startsecs="1", stack_optional="true")
     done = stack.up()
     assert done.returncode == 0, said(done)
     assert "charts" in done.stdout

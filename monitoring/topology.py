@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_EXPANSION = re.compile(r"\$\{([A-Za-z_]\w*):-([^}]*)\}")
+_EXPANSION = re.compile(r"\$\{([A-Za-z_]\w*):-([^{}]*)\}")  # the innermost of nested ones
+_NESTING = 5
 # `127.0.0.1:8080`, `localhost:8080`, `[::1]:8080`, and NGINX's `listen 8080`
 _ADDRESS = re.compile(r"((?:127\.0\.0\.1|localhost|\[::1\]):|\blisten\s+)(\d{1,5})(?![\d.])")
 
@@ -94,7 +95,6 @@ def read_topology(text: str, environ: Mapping[str, str], here: Path) -> Topology
         parser.read_string(text, "supervisord.conf")
     except Error as error:
         raise SettingError(f"supervisord.conf cannot be read: {_one_line(error)}") from None
-    _refuse_two_defaults(text)
     sections = [name for name in parser.sections() if _program_name(name)]
     programs = tuple(
         sorted(
@@ -102,6 +102,7 @@ def read_topology(text: str, environ: Mapping[str, str], here: Path) -> Topology
             key=lambda program: program.priority,
         )
     )
+    _refuse_two_defaults(text, programs)
     _refuse_two_programs_on_one_port(programs)
 
     def path(section: str, key: str, default: str) -> Path:
@@ -117,7 +118,9 @@ def read_topology(text: str, environ: Mapping[str, str], here: Path) -> Topology
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
     """`${VARIABLE:-default}` as a POSIX shell expands it: unset or empty gives the default."""
-    return _EXPANSION.sub(lambda match: environ.get(match[1]) or match[2], text)
+    for _ in range(_NESTING):
+        text = _EXPANSION.sub(lambda match: environ.get(match[1]) or match[2], text)
+    return text
 
 
 def relocate(text: str, moves: Mapping[int, int]) -> str:
@@ -176,10 +179,11 @@ def _port_number(variable: str, given: str) -> int:
     raise SettingError(f"{variable}={shown!r} is not a port: a number from 1 to 65535 is allowed")
 
 
-def _refuse_two_defaults(text: str) -> None:
-    defaults: dict[str, str] = {}
+def _refuse_two_defaults(text: str, programs: tuple[Program, ...]) -> None:
+    """Whoever calls a port must mean the one that its program listens on."""
+    ports = {port.variable: str(port.default) for program in programs for port in program.ports}
     for variable, default in _EXPANSION.findall(text):
-        known = defaults.setdefault(variable, default)
+        known = ports.get(variable, default)
         if known != default:
             raise SettingError(
                 f"supervisord.conf gives {variable} two defaults, {known} and {default}"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,60 @@ def test_moved_ports_reach_the_commands_of_those_who_call_them():
 def test_an_empty_variable_means_the_default_as_in_a_shell():
     assert real(APP1_PORT="").moves == {}
     assert expand("${A:-1} ${B:-2}", {"A": "", "B": "x"}) == "1 x"
+
+
+def test_defaults_may_hold_variables_as_in_a_shell():
+    nested = "${STORE:-redis://h:${A:-1},redis://h:${B:-2}}"
+    assert expand(nested, {}) == "redis://h:1,redis://h:2"
+    assert expand(nested, {"B": "3"}) == "redis://h:1,redis://h:3"
+    assert expand(nested, {"STORE": "redis://mine"}) == "redis://mine"
+
+
+def test_a_variable_that_holds_itself_ends():
+    assert expand("${A:-1}", {"A": "${A:-2}"})
+
+
+def test_a_shell_expands_every_command_to_the_same_words():
+    environ = {"APP1_PORT": "3100", "STORE_URL": "redis://127.0.0.1:7000"}
+    for one in real(**environ).programs:
+        program_and_script = shlex.split(
+            TEXT.partition(f":{one.name}]")[2].partition("command=")[2].partition("\ndirectory")[0]
+        )
+        script = program_and_script[2].replace("exec ", "printf '%s\\n' ", 1)
+        words = subprocess.run(
+            ("/bin/sh", "-c", script), env=environ, capture_output=True, text=True, check=True
+        ).stdout.split("\n")[:-1]
+        assert shlex.split(shlex.split(one.command)[2].replace("\\\n", ""))[1:] == words
+
+
+def test_what_a_person_exports_wins_over_the_page():
+    exported = {
+        "APP_UPSTREAM": "http://127.0.0.1:9/mine",
+        "STORE_URL": "redis://127.0.0.1:7000",
+        "APP_ACCESS_LOG": "off",
+        "APP_UPSTREAM_DEADLINE": "7",
+        "BALANCER_TOTAL_TIMEOUT": "9",
+    }
+    topology = real(**exported)
+    commands = topology["app2"].command + topology["balancer"].command
+    for value in exported.values():
+        assert f" {value}" in commands
+
+
+def test_defaults_on_the_page_are_those_of_the_programs_themselves():
+    """So that a program started by hand behaves as in the stack."""
+    for name, module in (("app1", "app"), ("balancer", "balancer")):
+        told = subprocess.run(
+            (sys.executable, "-m", module, "--help"),
+            cwd=ROOT, env={"COLUMNS": "400", "PATH": "/usr/bin:/bin"}, capture_output=True,
+            text=True, check=True,
+        ).stdout  # fmt: skip
+        own = dict(re.findall(r"\[env var: (\w+); default: ([\d.]+)", " ".join(told.split())))
+        section = TEXT.partition(f"[program:{name}]")[2].partition("\n[")[0]
+        page = dict(re.findall(r"\$\{(\w+):-([\d.]+)\}", section))
+        both = {key for key in page if key in own}
+        assert len(both) >= 4
+        assert {key: float(page[key]) for key in both} == {key: float(own[key]) for key in both}
 
 
 @pytest.mark.parametrize("bad", ["0", "65536", "-1", "http", "80.5", "٣", "1e3", " 80", "9" * 5000])

@@ -41,12 +41,12 @@ async def serve(worker: Worker, settings: Settings) -> None:
     if settings.health_path is not None:
         tasks += [asyncio.create_task(check.run()) for check in checks]
     admin = await _serve_admin(proxy, page, worker)
-    server = await loop.create_server(lambda: ClientConnection(proxy), sock=worker.socket)
+    acceptor = worker.listen(lambda: ClientConnection(proxy))
     worker.ready()
     recorder.gauge("workers", state="ready").set(1)
     await worker.told_to_stop()
     recorder.gauge("workers", state="ready").set(0)
-    server.close()
+    acceptor.close()
     await proxy.drain(linger=worker.linger_seconds, limit=worker.drain_seconds)
     await admin.cleanup()
     for task in tasks:

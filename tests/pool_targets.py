@@ -28,10 +28,12 @@ async def lines(worker: Worker, boot_seconds: float = 0.0) -> None:
         worker.request_finished()
 
     await asyncio.sleep(boot_seconds)
-    server = await asyncio.start_server(answer, sock=worker.socket)
+    acceptor = worker.listen(
+        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), answer)
+    )
     worker.ready()
     await worker.told_to_stop()
-    server.close()
+    acceptor.close()
     deadline = time.monotonic() + worker.drain_seconds
     while _in_flight(worker) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.01)

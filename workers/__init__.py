@@ -11,25 +11,44 @@ and in `echo.py`, imported in each worker after the fork::
 
     import asyncio
 
-    async def serve(worker):
-        async def echo(reader, writer):
-            writer.write(await reader.readline())
-            await writer.drain()
-            writer.close()
+    class Echo(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
 
-        server = await asyncio.start_server(echo, sock=worker.socket)
+        def data_received(self, data):
+            self.transport.write(data)
+
+    async def serve(worker):
+        acceptor = worker.listen(Echo)
         worker.ready()
         await worker.told_to_stop()
-        server.close()
+        acceptor.close()
 
-`pool.py` is the parent, `child.py` the process of a worker, `worker.py` what its code sees,
-`status.py` the memory they share, `policy.py` the decisions, `listener.py` socket and lock.
+`python -m workers status` shows it, `scale echo 4` and `reload echo` change it while it runs.
+
+`pool.py` is the parent, `children.py` its table of processes, `child.py` the life of one,
+`worker.py` what its code sees, `acceptor.py` how it gets its fair part of the connections,
+`status.py` the memory they share, `policy.py` and `replacement.py` the decisions, `listener.py`
+and `lock.py` what the parent holds, `attach.py` a pool as seen from outside.
 """
 
+from .acceptor import Acceptor
 from .child import BootError
 from .pool import Pool
-from .settings import PoolSettings, cpu_count
+from .settings import MOST_WORKERS, SLOTS, PoolSettings, Recycling, cpu_count
 from .status import State, WorkerStatus
 from .worker import Worker
 
-__all__ = ["BootError", "Pool", "PoolSettings", "State", "Worker", "WorkerStatus", "cpu_count"]
+__all__ = [
+    "MOST_WORKERS",
+    "SLOTS",
+    "Acceptor",
+    "BootError",
+    "Pool",
+    "PoolSettings",
+    "Recycling",
+    "State",
+    "Worker",
+    "WorkerStatus",
+    "cpu_count",
+]

@@ -1,10 +1,8 @@
-"""The listening socket of an instance and the lock on its name: held by the parent for life."""
+"""The listening socket of an instance, held by the parent for life."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
 import socket
 
 import psutil
@@ -60,31 +58,6 @@ def _listen(settings: PoolSettings) -> socket.socket:
 
 def _in_use(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-
-
-def lock_name(settings: PoolSettings) -> int:
-    """Take `NAME.lock` in the run folder; the kernel gives it back when the process ends.
-
-    Returns the file descriptor to keep. Raises StartError when another instance has the name or
-    the folder cannot be written.
-    """
-    path = settings.run_dir / f"{settings.name}.lock"
-    try:
-        settings.run_dir.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise StartError(f"{settings.name}: cannot write {path}: {error.strerror}") from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(fd, 32).decode().strip() or "another process"
-        os.close(fd)
-        raise StartError(
-            f"{settings.name}: already runs (pid {holder} holds {path}); stop that one first"
-        ) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
 
 
 def _bind_error(settings: PoolSettings, error: OSError) -> str:

@@ -1,17 +1,18 @@
-"""When a dead worker is replaced, and when a living one counts as hung. Pure: clocks come in."""
+"""When a worker is replaced: dead, hung, or merely old. Pure: clocks and random come in."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from .settings import PoolSettings
+from .settings import PoolSettings, Recycling
 from .status import State, WorkerStatus
 
 SHORT_LIFE = 5.0  # a worker that dies sooner than this after its start crashed at start
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 10.0
 BOOT_TRIES = 5
+RSS_LOOKS = 3  # a peak is not a leak
 
 
 def respawn_delay(short_lives: int, rng: random.Random) -> float:
@@ -28,7 +29,7 @@ def respawn_delay(short_lives: int, rng: random.Random) -> float:
 
 @dataclass
 class CrashHistory:
-    """What the deaths so far say. `seconds` are those of any monotonic clock."""
+    """What the deaths so far say. Seconds of any monotonic clock."""
 
     short_lives: int = 0  # in a row
     ever_ready: bool = False
@@ -54,8 +55,42 @@ def silent_for(worker: WorkerStatus, now_ns: int) -> float:
     return (now_ns - worker.beat_ns) / 1e9
 
 
+def age(worker: WorkerStatus, now_ns: int) -> float:
+    """Seconds since the worker was forked."""
+    return (now_ns - worker.started_ns) / 1e9
+
+
 def is_hung(worker: WorkerStatus, now_ns: int, settings: PoolSettings) -> bool:
     """A worker whose loop is silent for too long, or that is not ready in its time to boot."""
     if worker.state is State.BOOT:
-        return (now_ns - worker.started_ns) / 1e9 > settings.boot_timeout
+        return age(worker, now_ns) > settings.boot_timeout
     return silent_for(worker, now_ns) > settings.heartbeat_timeout
+
+
+class Lifetime:
+    """Whether one worker has served long enough; asked once per heartbeat.
+
+    Args:
+        rng: draws the worker's own share, 90 to 100 %, of each limit.
+    """
+
+    def __init__(self, limits: Recycling, rng: random.Random) -> None:
+        self._limits = limits
+        self._share = rng.uniform(0.9, 1.0)
+        self._looks_too_large = 0
+        self._seen_beat = 0
+
+    def over(self, worker: WorkerStatus, now_ns: int) -> str | None:
+        """Why it should be replaced, or None."""
+        limits, share = self._limits, self._share
+        if limits.requests and worker.requests >= limits.requests * share:
+            return f"{worker.requests} requests"
+        if limits.age and age(worker, now_ns) >= limits.age * share:
+            return f"{age(worker, now_ns):.0f} s old"
+        if limits.rss and worker.beat_ns != self._seen_beat:
+            self._seen_beat = worker.beat_ns
+            too_large = worker.rss > limits.rss
+            self._looks_too_large = self._looks_too_large + 1 if too_large else 0
+            if self._looks_too_large >= RSS_LOOKS:
+                return f"{worker.rss >> 20} MiB of memory"
+        return None

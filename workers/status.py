@@ -1,18 +1,31 @@
 """The page of shared memory on which workers say how they are and the parent reads it.
 
-Anonymous, made before the first fork, so there is no file to write, lose or clean up. One row of
-eight 64-bit integers per slot; each cell has one writer, and a store of 8 bytes is not torn.
+It lives in a memory file that has no place on a disk (nothing to wait for, nothing to clean up)
+and is made before the first fork; `workers/attach.py` finds it from outside by the parent's
+descriptor. One row of sixteen 64-bit integers per slot; each cell has one writer, and a store of
+8 bytes is not torn.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Literal
 
-_CELLS = 8
-_PID, _STATE, _BEAT, _STARTED, _IN_FLIGHT, _REQUESTS = range(6)
-_STOPPING, _CRASHES, _HANGS = range(3)  # cells of row 0, which is the parent's own
+from .settings import SLOTS
+
+_CELLS = 16
+PAGE_BYTES = (SLOTS + 1) * _CELLS * 8
+# Cells of a worker's row.
+_PID, _STATE, _BEAT, _STARTED, _IN_FLIGHT, _REQUESTS, _CONNECTIONS, _RSS, _CPU = range(9)
+# Cells of row 0, which is the parent's own; but for _WANTED, which anybody may write.
+_STOPPING, _WANTED, _POOL_STARTED = range(3)
+_RESTARTS = 8  # and the cells after it, one per reason
+
+Reason = Literal["crash", "hang", "reload", "recycle", "scale"]
+REASONS: tuple[Reason, ...] = ("crash", "hang", "reload", "recycle", "scale")
 
 
 class State(IntEnum):
@@ -24,7 +37,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """One living worker; times in nanoseconds of the monotonic clock."""
+    """One living worker; times in nanoseconds of the monotonic clock, memory in bytes."""
 
     slot: int
     pid: int
@@ -33,22 +46,43 @@ class WorkerStatus:
     started_ns: int
     in_flight: int
     requests: int
+    connections: int
+    rss: int
+    cpu_ns: int
 
 
 class StatusPage:
-    """Rows 1..slots belong to the workers, row 0 to the parent."""
+    """Row 0 belongs to the parent, the rows after it to the workers by slot.
 
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self._cells = memoryview(mmap.mmap(-1, (slots + 1) * _CELLS * 8)).cast("q")
+    Args:
+        fd: a page made by another process; None makes a new one.
+    """
+
+    def __init__(self, fd: int | None = None) -> None:
+        self.fd = _new_file() if fd is None else fd
+        self._cells = memoryview(mmap.mmap(self.fd, PAGE_BYTES)).cast("q")
 
     def row(self, slot: int) -> Row:
         start = (slot + 1) * _CELLS
         return Row(self._cells[start : start + _CELLS], slot)
 
     def workers(self) -> list[WorkerStatus]:
-        statuses = (self.row(slot).read() for slot in range(self.slots))
-        return [status for status in statuses if status.state is not State.EMPTY]
+        """Every living worker, by slot."""
+        used = (
+            slot
+            for slot in range(SLOTS)
+            if self._cells[(slot + 1) * _CELLS + _STATE] != State.EMPTY
+        )
+        return [self.row(slot).read() for slot in used]
+
+    def loads(self, *, beaten_since_ns: int) -> list[int]:
+        """Open connections of each ready worker whose loop gave a sign since then."""
+        cells = self._cells
+        return [
+            cells[start + _CONNECTIONS]
+            for start in range(_CELLS, len(cells), _CELLS)
+            if cells[start + _STATE] == State.READY and cells[start + _BEAT] >= beaten_since_ns
+        ]
 
     @property
     def stopping(self) -> bool:
@@ -58,12 +92,30 @@ class StatusPage:
     def set_stopping(self) -> None:
         self._cells[_STOPPING] = 1
 
-    def count_restart(self, *, hung: bool) -> None:
-        self._cells[_HANGS if hung else _CRASHES] += 1
+    @property
+    def wanted(self) -> int:
+        """How many workers the pool should have."""
+        return self._cells[_WANTED]
+
+    def set_wanted(self, workers: int) -> None:
+        self._cells[_WANTED] = workers
+
+    @property
+    def pool_started(self) -> int:
+        """Unix time, seconds."""
+        return self._cells[_POOL_STARTED]
+
+    def set_pool_started(self, seconds: int) -> None:
+        self._cells[_POOL_STARTED] = seconds
+
+    def count_restart(self, reason: Reason) -> None:
+        self._cells[_RESTARTS + REASONS.index(reason)] += 1
 
     def restarts(self) -> dict[str, int]:
-        """Workers that ended unasked since the pool started, by reason."""
-        return {"crash": self._cells[_CRASHES], "hang": self._cells[_HANGS]}
+        """Workers that ended or were replaced since the pool started, by reason."""
+        return {
+            reason: self._cells[_RESTARTS + position] for position, reason in enumerate(REASONS)
+        }
 
 
 class Row:
@@ -87,7 +139,9 @@ class Row:
     def set_state(self, state: State) -> None:
         self._cells[_STATE] = state
 
-    def beat(self, now_ns: int) -> None:
+    def beat(self, now_ns: int, *, rss: int, cpu_ns: int) -> None:
+        self._cells[_RSS] = rss
+        self._cells[_CPU] = cpu_ns
         self._cells[_BEAT] = now_ns
 
     def request_started(self) -> None:
@@ -96,6 +150,16 @@ class Row:
     def request_finished(self) -> None:
         self._cells[_IN_FLIGHT] -= 1
         self._cells[_REQUESTS] += 1
+
+    def connection_opened(self) -> None:
+        self._cells[_CONNECTIONS] += 1
+
+    def connection_closed(self) -> None:
+        self._cells[_CONNECTIONS] -= 1
+
+    @property
+    def connections(self) -> int:
+        return self._cells[_CONNECTIONS]
 
     def read(self) -> WorkerStatus:
         cells = self._cells
@@ -107,4 +171,19 @@ class Row:
             started_ns=cells[_STARTED],
             in_flight=cells[_IN_FLIGHT],
             requests=cells[_REQUESTS],
+            connections=cells[_CONNECTIONS],
+            rss=cells[_RSS],
+            cpu_ns=cells[_CPU],
         )
+
+
+def _new_file() -> int:
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("workers")
+    else:  # macOS: a file that is gone from the folder at once
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.truncate(fd, PAGE_BYTES)
+    return fd

@@ -8,6 +8,9 @@ import socket
 import time
 from dataclasses import dataclass
 
+import psutil
+
+from .acceptor import Acceptor, ProtocolFactory
 from .status import Row, State, StatusPage, WorkerStatus
 
 
@@ -27,9 +30,11 @@ class Worker:
     """One worker of a pool, inside its own process.
 
     Attributes:
-        socket: the instance's listening socket, shared with the other workers.
+        socket: the instance's listening socket, shared with the other workers. `listen` accepts
+            on it fairly; a server that insists on accepting by itself can be given the socket.
         name: the instance's name.
-        slot: a number unique among the instance's living workers, used again by successors.
+        slot: a number below 64, unique among the instance's living workers, used again by
+            successors.
         pool_started: Unix time at which the instance started.
         drain_seconds: how long requests in flight may take once the worker was told to stop.
         linger_seconds: how long silent connections are kept open after that; a request that
@@ -52,6 +57,10 @@ class Worker:
         self.request_started = self._row.request_started
         self.request_finished = self._row.request_finished
 
+    def listen(self, factory: ProtocolFactory) -> Acceptor:
+        """Accept connections, each served by a protocol of `factory`; `close()` ends that."""
+        return Acceptor(self.socket, factory, self._row, self._page)
+
     def ready(self) -> None:
         """Say that this worker accepts connections from now on."""
         self._row.set_state(State.READY)
@@ -59,8 +68,9 @@ class Worker:
     @property
     def is_ready(self) -> bool:
         """What a readiness check must answer: false from the moment the pool was told to stop,
-        which is before the workers are, so that a balancer can look elsewhere in time."""
-        return not self._page.stopping and self._row.read().state is State.READY
+        which is before the workers are, so that a balancer can look elsewhere in time. A worker
+        that drains alone answers true: its siblings take what comes next."""
+        return not self._page.stopping and self._row.read().state is not State.BOOT
 
     @property
     def draining(self) -> bool:
@@ -79,14 +89,16 @@ class Worker:
         return self._page.workers()
 
     def restarts(self) -> dict[str, int]:
-        """Workers of the pool that ended unasked, by reason: crash, hang."""
+        """Workers of the pool that ended or were replaced, by reason."""
         return self._page.restarts()
 
     async def beat(self) -> None:
         """The heartbeat. It runs in the loop that serves, never in a thread: a side thread would
         look alive while the loop hangs."""
+        process = psutil.Process()
         while True:
-            self._row.beat(time.monotonic_ns())
+            rss = process.memory_info().rss
+            self._row.beat(time.monotonic_ns(), rss=rss, cpu_ns=time.process_time_ns())
             if os.getppid() != self._parent:  # where PDEATHSIG does not exist
                 self.stop()
             await asyncio.sleep(self._interval)

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 
 import click
 
+from monitoring.own_arguments import UnreadableCommandError, own_arguments
+from monitoring.topology import SettingError
 from shards import StoreSettings
-from workers import Pool, PoolSettings, cpu_count
+from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Recycling, Worker, cpu_count
 
 from . import files
 from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS, Seconds
-from .settings import MOST_WORKERS, RECORD_LIMIT, Settings, UpstreamSettings
+from .settings import RECORD_LIMIT, Settings, UpstreamSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -107,14 +109,31 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
 )
 @option("--run-dir", type=FOLDER, default=Path("var/run"), help="For the lock on the name.")
 @option("--access-log", type=FILE_OR_OFF, default="off", help="One JSON line per request.")
+@option(
+    "--recycle-requests",
+    type=click.IntRange(0),
+    default=0,
+    help="Requests after which a worker is replaced, 0 = never.",
+)
+@option(
+    "--recycle-age",
+    type=Seconds(0),
+    default=0.0,
+    help="Seconds after which a worker is replaced, 0 = never.",
+)
+@option(
+    "--recycle-mib",
+    type=click.IntRange(0),
+    default=0,
+    help="Memory (MiB) above which a worker is replaced, 0 = never.",
+)
 @option("--keepalive", type=SECONDS, default=75.0, help="Seconds an idle connection is kept.")
 @option("--drain", type=SECONDS, default=25.0, help="Seconds for requests in flight after SIGTERM.")
 def main(**options: Any) -> None:
     """Answers with data of an external service that may fail, and keeps every answer."""
     name = options["name"]
     host, port = options["listen"]
-    settings = _settings(options)
-    files.check(settings)
+    files.check(_settings(options))
     pool = PoolSettings(
         name=name,
         host=host,
@@ -123,8 +142,37 @@ def main(**options: Any) -> None:
         run_dir=options["run_dir"],
         port_variable=f"{name.upper().replace('-', '_')}_PORT",
         drain_seconds=options["drain"],
+        recycling=Recycling(
+            requests=options["recycle_requests"],
+            age=options["recycle_age"],
+            rss=options["recycle_mib"] << 20,
+        ),
     )
-    sys.exit(Pool("app.worker:serve", settings=pool, arguments=(settings,)).run())
+    sys.exit(
+        Pool(
+            "app.__main__:serve",
+            settings=pool,
+            arguments=(sys.argv[1:],),
+            fresh=("app", "monitoring", "shards"),
+        ).run()
+    )
+
+
+async def serve(worker: Worker, started_with: list[str]) -> None:
+    """What the pool runs in every worker: reads the settings anew, then serves.
+
+    Raises BootError for settings that cannot be.
+    """
+    from .worker import serve as serve_with
+
+    try:
+        arguments = own_arguments("app", started_with, Path.cwd())
+        settings = _settings(main.make_context("app", arguments).params)
+    except click.ClickException as error:
+        raise BootError(error.format_message()) from error
+    except (UnreadableCommandError, SettingError, OSError) as error:
+        raise BootError(str(error)) from error
+    await serve_with(worker, settings)
 
 
 def _settings(options: dict[str, Any]) -> Settings:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from monitoring.access_log import AccessLog
 from monitoring.page import MetricsPage
+from workers import SLOTS
 
 from .id_source import IdSource, NoFreeNodeError
-from .settings import PAGE_ROWS, Settings
+from .settings import Settings
 
 
 class UnusableFileError(Exception):
@@ -28,7 +29,7 @@ def open_page(settings: Settings) -> MetricsPage:
     """The metrics page of this instance, made if absent."""
     path = settings.metrics_dir / settings.name
     with _told(path, "--metrics-dir, APP_METRICS_DIR"):
-        return MetricsPage(path, rows=PAGE_ROWS)
+        return MetricsPage(path, rows=SLOTS)
 
 
 def open_log(settings: Settings) -> AccessLog:

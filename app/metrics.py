@@ -15,13 +15,14 @@ _FAILURES = (Outcome.HTTP_ERROR, Outcome.TIMEOUT, Outcome.CONNECT_ERROR, Outcome
 
 
 class HttpMetrics:
-    """Requests as they end. `routes` exist with 0 from the start."""
+    """Requests as they end. `routes` exist with 0 from the start; `slot` is the worker's."""
 
-    def __init__(self, recorder: Recorder, routes: list[str]) -> None:
+    def __init__(self, recorder: Recorder, routes: list[str], slot: int = 0) -> None:
         self._recorder = recorder
         self._cells: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = recorder.counter("requests_total")
         self._failed = recorder.counter("requests_failed")
+        self._of_worker = recorder.counter("worker_requests_total", slot=str(slot))
         self.in_flight = recorder.gauge("http_requests_in_flight")
         for route in routes:
             self._look_up("GET", route, 200)
@@ -32,6 +33,7 @@ class HttpMetrics:
             cells = self._look_up(method, route, status)
         cells[0].inc()
         cells[1].observe(seconds)
+        self._of_worker.inc()
         if route != "/metrics":
             self._requests.inc()
         if status >= 500:

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from aiohttp import web
 
-from monitoring.exposition import CONTENT_TYPE, Samples, render
+from monitoring.exposition import CONTENT_TYPE, render
 from monitoring.page import MetricsPage
-from workers import Worker
+from workers import SLOTS, Worker
 
 from .responses import error_response, json_response
 from .service import SERVICE
-from .settings import PAGE_ROWS
 
 routes = web.RouteTableDef()
 
@@ -38,7 +37,7 @@ class Pages:
         for path in self._folder.iterdir():
             if path.name != self._name and _is_page(path):
                 key = (path.name, path.stat().st_ino)
-                found[key] = self._others.get(key) or MetricsPage(path, rows=PAGE_ROWS)
+                found[key] = self._others.get(key) or MetricsPage(path, rows=SLOTS)
         self._others = found
         return list(found.values())
 
@@ -69,6 +68,14 @@ async def readyz(request: web.Request) -> web.Response:
     return json_response({"status": "draining"}, status=503)
 
 
+@routes.get("/workers")
+async def workers(request: web.Request) -> web.Response:
+    """The pool of this instance; for whoever stands before it, not for the world outside."""
+    if "X-Forwarded-For" in request.headers:
+        return error_response(404, "Not found")
+    return json_response(request.app[OPERATIONS].worker.describe_pool())
+
+
 @routes.get("/metrics")
 async def metrics(request: web.Request) -> web.Response:
     """Totals over the workers of this instance, or over all instances.
@@ -82,11 +89,14 @@ async def metrics(request: web.Request) -> web.Response:
     if scope not in ("instance", "fleet"):
         return error_response(400, "scope must be instance or fleet")
     extra = _shards(await request.app[SERVICE].records.count())
+    if scope == "instance":
+        restarts = request.app[OPERATIONS].worker.restarts()
+        extra["worker_restarts_total"] = {(why,): count for why, count in restarts.items()}
     body = render(request.app[OPERATIONS].pages.of(scope), extra)
     return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
 
-def _shards(sizes: dict[str, int | None]) -> Samples:
+def _shards(sizes: dict[str, int | None]) -> dict[str, dict[tuple[str, ...], float]]:
     return {
         "redis_keys_total": {(name,): size for name, size in sizes.items() if size is not None},
         "redis_shard_up": {(name,): float(size is not None) for name, size in sizes.items()},

@@ -7,11 +7,6 @@ from pathlib import Path
 
 from shards import StoreSettings
 
-# Twice as many worker slots (a draining worker has its successor beside it) are rows of the metrics
-# page, and two such instances have 128 node numbers for ids.
-MOST_WORKERS = 32
-PAGE_ROWS = 2 * MOST_WORKERS
-
 BODY_LIMIT = 64 * 1024  # bytes of an answer of the external service
 # Written again by us, JSON may become four times longer (1e15, or letters beyond ASCII).
 RECORD_LIMIT = 5 * BODY_LIMIT

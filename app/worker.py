@@ -51,7 +51,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
         upstream = open_upstream(settings.upstream)
         stack.push_async_callback(upstream.close)
 
-        metrics = HttpMetrics(recorder, route_labels())
+        metrics = HttpMetrics(recorder, route_labels(), worker.slot)
         observer = Observer(worker, metrics, log, os.getpid())
         service = Service(
             upstream=upstream,
@@ -62,6 +62,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
         application = make_application(service, operating, observer)
         http_logger = stack.enter_context(_http_logger(metrics))
         server = Server(application, observer, http_logger, settings.keepalive_seconds)
+        recorder.gauge("workers", state="ready").set(1)
         await server.run(worker)
 
 

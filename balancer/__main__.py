@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
-from workers import Pool, PoolSettings
+from monitoring.own_arguments import UnreadableCommandError, own_arguments
+from monitoring.topology import SettingError
+from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Worker
 
 from .settings import Address, Settings
 
@@ -54,7 +56,7 @@ BYTES = click.IntRange(min=0)
     default="127.0.0.1:8082",
     help="Readiness, metrics and backends; keep it on loopback.",
 )
-@option("--workers", type=click.IntRange(min=1), default=1, help="Processes.")
+@option("--workers", type=click.IntRange(1, MOST_WORKERS), default=1, help="Processes.")
 @option("--access-log", default="off", metavar="FILE|off", help="JSON, a line per request.")
 @option(
     "--metrics-file",
@@ -146,11 +148,49 @@ def main(**options: object) -> None:
 
     Every option can be given as an environment variable: --max-body as BALANCER_MAX_BODY.
     """
-    workers, run_dir = options.pop("workers"), options.pop("run_dir")
-    for name in ("access_log", "health_path"):
-        if options[name] == "off":
-            options[name] = None
-    settings = Settings(**options)  # type: ignore[arg-type]
+    settings = _settings(options)
+    pool = PoolSettings(
+        name="balancer",
+        host=settings.listen.host,
+        port=settings.listen.port,
+        workers=int(str(options["workers"])),
+        run_dir=Path(str(options["run_dir"])),
+        port_variable="BALANCER_PORT",
+    )
+    sys.exit(
+        Pool(
+            "balancer.__main__:serve",
+            settings=pool,
+            arguments=(sys.argv[1:],),
+            fresh=("balancer", "monitoring"),
+        ).run()
+    )
+
+
+async def serve(worker: Worker, started_with: list[str]) -> None:
+    """What the pool runs in every worker: reads the settings anew, then serves.
+
+    Raises BootError for settings that cannot be.
+    """
+    from .worker import serve as serve_with
+
+    try:
+        arguments = own_arguments("balancer", started_with, Path.cwd())
+        settings = _settings(main.make_context("balancer", arguments).params)
+    except click.ClickException as error:
+        raise BootError(error.format_message()) from error
+    except (UnreadableCommandError, SettingError, OSError) as error:
+        raise BootError(str(error)) from error
+    await serve_with(worker, settings)
+
+
+def _settings(options: dict[str, object]) -> Settings:
+    known = {
+        name: None if name in ("access_log", "health_path") and value == "off" else value
+        for name, value in options.items()
+        if name not in ("workers", "run_dir")
+    }
+    settings = Settings(**known)  # type: ignore[arg-type]
     if len(set(settings.backends)) != len(settings.backends):
         raise click.UsageError("Invalid value for '--backend': the same backend twice")
     if settings.health_path is not None and not settings.health_path.startswith("/"):
@@ -158,15 +198,7 @@ def main(**options: object) -> None:
             f"Invalid value for '--health-path': {settings.health_path!r}"
             " must begin with / or be off"
         )
-    pool = PoolSettings(
-        name="balancer",
-        host=settings.listen.host,
-        port=settings.listen.port,
-        workers=int(str(workers)),
-        run_dir=Path(str(run_dir)),
-        port_variable="BALANCER_PORT",
-    )
-    sys.exit(Pool("balancer.worker:serve", settings=pool, arguments=(settings,)).run())
+    return settings
 
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ def application(proxy: Proxy, page: MetricsPage, worker: Worker) -> web.Applicat
             }
         )
 
+    async def workers(request: web.Request) -> web.Response:
+        return web.json_response(worker.describe_pool())
+
     app = web.Application()
     app.add_routes(
         [
@@ -58,6 +61,7 @@ def application(proxy: Proxy, page: MetricsPage, worker: Worker) -> web.Applicat
             web.get("/readyz", readyz),
             web.get("/metrics", metrics),
             web.get("/backends", backends),
+            web.get("/workers", workers),
         ]
     )
     return app

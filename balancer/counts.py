@@ -16,12 +16,14 @@ class Counts:
     Args:
         recorder: the worker's row of the metrics page.
         backends: their labels; series known in advance start at 0.
+        slot: the worker's.
     """
 
-    def __init__(self, recorder: Recorder, backends: list[str]) -> None:
+    def __init__(self, recorder: Recorder, backends: list[str], *, slot: int) -> None:
         self._recorder = recorder
         self._requests: dict[tuple[str, bytes, int], Counter] = {}
         self._seconds: dict[str, Histogram] = {}
+        self._of_worker = recorder.counter("worker_requests_total", slot=str(slot))
         self._client_gone = recorder.counter("balancer_client_disconnects_total")
         self._retries = {
             failure: recorder.counter("balancer_retries_total", reason=failure)
@@ -62,6 +64,7 @@ class Counts:
         key = (backend, method, status)
         (self._requests.get(key) or self._request_cell(key)).inc()
         (self._seconds.get(backend) or self._seconds_cell(backend)).observe(seconds)
+        self._of_worker.inc()
         if client_gone:
             self._client_gone.inc()
 

@@ -61,7 +61,7 @@ class Exchange:
     def start(self) -> None:
         """Send the request to the first backend."""
         self._counted = True
-        self.proxy.in_flight += 1
+        self.proxy.started()
         self._try_backend(excluded=None)
 
     def request_body(self, data: bytes) -> None:
@@ -315,6 +315,6 @@ class Exchange:
         label = self.backend.label if self.backend is not None else ""
         self._leave_backend()
         if self._counted:
-            self.proxy.in_flight -= 1
+            self.proxy.ended()
         self.proxy.finished(self, label)
         self.client.exchange_ended(self)

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from monitoring.access_log import AccessLog, rfc3339
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.1
 
 
+class Load(Protocol):
+    """What a `Worker` is told of requests."""
+
+    def request_started(self) -> None: ...
+    def request_finished(self) -> None: ...
+
+
 class Proxy:
     """The shared state of one balancer worker.
 
@@ -33,15 +40,22 @@ class Proxy:
         counts: metrics of this worker's row.
         log: the access log.
         clock: seconds, monotonic; the loop's time.
+        load: told of each request, for the pool's status page.
     """
 
     def __init__(
-        self, settings: Settings, counts: Counts, log: AccessLog, clock: Callable[[], float]
+        self,
+        settings: Settings,
+        counts: Counts,
+        log: AccessLog,
+        clock: Callable[[], float],
+        load: Load,
     ) -> None:
         self.settings = settings
         self.counts = counts
         self.log = log
         self.now = clock
+        self._load = load
         self.round_robin = RoundRobin(Backend(address) for address in settings.backends)
         self.pools = {
             backend: ConnectionPool(backend, settings) for backend in self.round_robin.backends
@@ -66,6 +80,15 @@ class Proxy:
 
     def client_disconnected(self, client: ClientConnection) -> None:
         self.clients.discard(client)
+
+    def started(self) -> None:
+        """A request is being sent to a backend from now on; `ended` takes it back."""
+        self.in_flight += 1
+        self._load.request_started()
+
+    def ended(self) -> None:
+        self.in_flight -= 1
+        self._load.request_finished()
 
     def connect_failed(self, backend: Backend, error: OSError) -> None:
         """Nobody listens there: no request waits for a check to find that out."""

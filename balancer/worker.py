@@ -22,7 +22,10 @@ from .settings import Settings
 
 
 async def serve(worker: Worker, settings: Settings) -> None:
-    """Target of the worker pool."""
+    """Serve until the pool says stop.
+
+    Raises BootError when a file or the admin port is not to be had.
+    """
     loop = asyncio.get_running_loop()
     try:
         page = MetricsPage(Path(settings.metrics_file) if settings.metrics_file else None)
@@ -30,8 +33,8 @@ async def serve(worker: Worker, settings: Settings) -> None:
     except OSError as error:
         raise BootError(f"cannot write {error.filename}: {error.strerror}") from None
     recorder = page.recorder(worker.slot)
-    counts = Counts(recorder, [str(address) for address in settings.backends])
-    proxy = Proxy(settings, counts, log, loop.time)
+    counts = Counts(recorder, [str(address) for address in settings.backends], slot=worker.slot)
+    proxy = Proxy(settings, counts, log, loop.time, worker)
     checks = [HealthCheck(proxy, backend, random.Random()) for backend in proxy.backends]  # noqa: S311
     tasks = [
         asyncio.create_task(log.run()),

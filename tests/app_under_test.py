@@ -116,7 +116,7 @@ async def running(
     told: Settings, *, drain: float = 5.0, linger: float = 0.1
 ) -> AsyncIterator[RunningApp]:
     """The app until the block ends; then it drains."""
-    page = StatusPage(slots=2)
+    page = StatusPage()
     page.row(0).reset(State.BOOT, time.monotonic_ns())
     identity = Identity(
         name=told.name,

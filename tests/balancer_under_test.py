@@ -32,6 +32,11 @@ class RememberingLog(AccessLog):
         self.lines.append(fields)
 
 
+class _Uncounted:
+    def request_started(self) -> None: ...
+    def request_finished(self) -> None: ...
+
+
 class RunningBalancer:
     def __init__(self, proxy: Proxy, log: RememberingLog, page: MetricsPage, port: int) -> None:
         self.proxy = proxy
@@ -70,10 +75,10 @@ async def running(
         Settings(listen=NOWHERE, admin=NOWHERE, backends=backends, health_interval=0.05), **options
     )
     page = MetricsPage()
-    counts = Counts(page.recorder(0), [str(address) for address in backends])
+    counts = Counts(page.recorder(0), [str(address) for address in backends], slot=0)
     log = RememberingLog()
     loop = asyncio.get_running_loop()
-    proxy = Proxy(settings, counts, log, loop.time)
+    proxy = Proxy(settings, counts, log, loop.time, _Uncounted())
     tasks = [asyncio.create_task(proxy.keep_time())]
     if checks:
         tasks += [

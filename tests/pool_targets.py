@@ -28,9 +28,7 @@ async def lines(worker: Worker, boot_seconds: float = 0.0) -> None:
         worker.request_finished()
 
     await asyncio.sleep(boot_seconds)
-    acceptor = worker.listen(
-        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), answer)
-    )
+    acceptor = worker.listen(lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader(), answer))
     worker.ready()
     await worker.told_to_stop()
     acceptor.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from rich.table import Table
 
 from .attach import NotRunningError, RunningPool, names
 from .settings import MOST_WORKERS
-from .status import WorkerStatus
 
 RUN_DIR = click.option(
     "--run-dir",
@@ -40,7 +38,7 @@ def main() -> None:
 @RUN_DIR
 def status(names_wanted: tuple[str, ...], as_json: bool, run_dir: Path) -> None:
     """Every worker: slot, pid, state, age, load, memory, CPU, and why workers were replaced."""
-    pools = [describe(RunningPool(run_dir, name)) for name in names_wanted or names(run_dir)]
+    pools = [RunningPool(run_dir, name).describe() for name in names_wanted or names(run_dir)]
     if as_json:
         click.echo(json.dumps({"pools": pools}, indent=2))
         return
@@ -68,36 +66,6 @@ def reload(name: str, run_dir: Path) -> None:
     """Replace every worker, one at a time; what the pool makes of it stands in its log."""
     RunningPool(run_dir, name).reload()
     click.echo(f"{name}: rolling restart asked for; python -m workers status {name}")
-
-
-def describe(pool: RunningPool) -> dict[str, Any]:
-    """A pool as JSON; seconds and bytes."""
-    now_ns = time.monotonic_ns()
-    return {
-        "name": pool.name,
-        "pid": pool.pid,
-        "wanted": pool.page.wanted,
-        "stopping": pool.page.stopping,
-        "uptime": round(time.time() - pool.page.pool_started, 1),
-        "restarts": pool.page.restarts(),
-        "workers": [describe_worker(worker, now_ns) for worker in pool.page.workers()],
-    }
-
-
-def describe_worker(worker: WorkerStatus, now_ns: int) -> dict[str, Any]:
-    """A worker as JSON; seconds and bytes."""
-    return {
-        "slot": worker.slot,
-        "pid": worker.pid,
-        "state": worker.state.name.lower(),
-        "age": round((now_ns - worker.started_ns) / 1e9, 1),
-        "silent": round((now_ns - worker.beat_ns) / 1e9, 1),
-        "in_flight": worker.in_flight,
-        "requests": worker.requests,
-        "connections": worker.connections,
-        "rss": worker.rss,
-        "cpu": round(worker.cpu_ns / 1e9, 2),
-    }
 
 
 def _table(pool: dict[str, Any]) -> Table:

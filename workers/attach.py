@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
+from .describe import describe_pool
 from .lock import holder
 from .settings import MOST_WORKERS
 from .status import StatusPage
@@ -31,6 +33,9 @@ class RunningPool:
         fd = os.open(f"/proc/{self.pid}/fd/{page_fd}", os.O_RDWR | os.O_CLOEXEC)
         self.page = StatusPage(fd)
         os.close(fd)
+
+    def describe(self) -> dict[str, Any]:
+        return describe_pool(self.name, self.pid, self.page)
 
     def scale(self, workers: int) -> None:
         """Ask for so many workers. Raises ValueError outside 1..32."""

@@ -7,10 +7,12 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
 from .acceptor import Acceptor, ProtocolFactory
+from .describe import describe_pool
 from .status import Row, State, StatusPage, WorkerStatus
 
 
@@ -91,6 +93,10 @@ class Worker:
     def restarts(self) -> dict[str, int]:
         """Workers of the pool that ended or were replaced, by reason."""
         return self._page.restarts()
+
+    def describe_pool(self) -> dict[str, Any]:
+        """The pool and all its workers as JSON."""
+        return describe_pool(self.name, self._parent, self._page)
 
     async def beat(self) -> None:
         """The heartbeat. It runs in the loop that serves, never in a thread: a side thread would

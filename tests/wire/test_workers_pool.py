@@ -6,91 +6,15 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
 
-PARENT = """
-import sys
-from workers import Pool, PoolSettings
-settings = PoolSettings(name="pool", host="127.0.0.1", port=int(sys.argv[2]), **eval(sys.argv[3]))
-sys.exit(Pool("tests.pool_targets:" + sys.argv[1], settings=settings).run())
-"""
+from tests.running_pool import eventually, free_port, start
 
-
-class RunningPool:
-    def __init__(self, folder: Path, target: str, port: int, **settings: object) -> None:
-        self.port = port
-        options = {"run_dir": str(folder), "workers": 2, "drain_delay": 0.2, **settings}
-        options_text = repr(options).replace(
-            f"'{folder}'", f"__import__('pathlib').Path('{folder}')"
-        )
-        self.log = folder / "pool.log"
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", PARENT, target, str(port), options_text],
-                stderr=log,
-                stdout=log,
-            )
-
-    def workers(self) -> list[int]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return sorted(child.pid for child in psutil.Process(self.process.pid).children())
-        return []
-
-    def ask(self, line: str, timeout: float = 10.0) -> str:
-        with socket.create_connection(("127.0.0.1", self.port), timeout) as connection:
-            connection.sendall(f"{line}\n".encode())
-            return connection.makefile().readline().strip()
-
-    def wait_ready(self) -> RunningPool:
-        eventually(lambda: self.ask("ready") == "True", "a worker is ready")
-        eventually(lambda: self.log.read_text().count("listening") == 1, "the parent says so")
-        return self
-
-    def logged(self) -> str:
-        return self.log.read_text()
-
-
-def eventually(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            if condition():
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"never happened: {what}")
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@pytest.fixture
-def start(tmp_path: Path, free_port: int) -> Iterator[Callable[..., RunningPool]]:
-    started: list[RunningPool] = []
-
-    def start_pool(target: str = "lines", **settings: object) -> RunningPool:
-        pool = RunningPool(tmp_path, target, free_port, **settings)
-        started.append(pool)
-        return pool
-
-    yield start_pool
-    for pool in started:
-        family = [pool.process.pid, *pool.workers()]
-        for pid in family:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        pool.process.wait()
+__all__ = ["free_port", "start"]  # fixtures
 
 
 def test_a_killed_worker_is_replaced_within_a_second(start):
@@ -136,7 +60,7 @@ def test_a_worker_whose_loop_hangs_is_dumped_and_replaced(start):
         assert pool.ask("block 30")
     eventually(lambda: pool.workers() not in ([], [hung]), "a new worker")
     assert pool.ask("ready") == "True"
-    assert "is silent for" in pool.logged()
+    assert "is silent" in pool.logged()
     assert "pool_targets.py" in pool.logged()  # the stack that hung
 
 

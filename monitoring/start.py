@@ -101,8 +101,11 @@ def _tell(out: Console, program: ProgramState, elapsed: float) -> None:
 
 
 def _blame(project: Project, culprit: ProgramState, place: int) -> str:
+    """One line when the program itself had one thing to say, else its last lines below."""
     log = project.topology[culprit.name].log
-    lines = tail(log, _LOG_LINES, after=place)
+    lines = list(dict.fromkeys(tail(log, _LOG_LINES, after=place)))  # every try says the same
+    if len(lines) == 1 and culprit.condition == "failing":
+        return f"{culprit.name} does not start: {lines[0]} (log: {log})"
     quoted = "".join(f"\n    {line}" for line in lines)
     where = f" Its log, {log}, ends with:{quoted}" if lines else ""
     return f"{culprit.name} does not get ready ({culprit.note or culprit.state}).{where}"

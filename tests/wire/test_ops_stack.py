@@ -82,15 +82,23 @@ def test_a_port_that_is_none_is_one_line(stack: Stack, bad: str):
 
 def test_a_program_that_keeps_dying_is_named_with_its_last_words_and_all_is_stopped(stack: Stack):
     stack.web("fine")
-    stack.section("program:sick", f'{sys.executable} -c "print(6 * 7); exit(5)"', startsecs="1")
+    stack.section(
+        "program:sick", f'{sys.executable} -c "print(6 * 7); print(7 * 7); exit(5)"', startsecs="1"
+    )
     done = stack.up()
     assert done.returncode == 1
     assert "error: sick does not get ready" in done.stderr
-    assert "    42" in done.stderr
+    assert done.stderr.endswith("    42\n    49\n")
     assert str(stack.folder.resolve() / "var/log/sick.log") in done.stderr
     said(done)
     assert stack.left_running() == []
     assert stack.run("status").returncode == 3
+
+
+def test_a_program_that_says_one_thing_and_dies_is_told_in_one_line(stack: Stack):
+    stack.section("program:sick", f'{sys.executable} -c "print(6 * 7); exit(5)"', startsecs="1")
+    log = stack.folder.resolve() / "var/log/sick.log"
+    assert stack.up().stderr == f"error: sick does not start: 42 (log: {log})\n"
 
 
 def test_last_words_of_an_earlier_start_are_not_shown_as_if_they_were_new(stack: Stack):

@@ -64,11 +64,11 @@ def _ports_in_use(project: Project) -> Iterator[str]:
 
 def _in_the_way(program: Program, port: Port, problem: int, free: int | None) -> str:
     if problem == errno.EACCES:
-        what = f"port {port.number} may only be used by root"
+        what = f"port {port.number} on {HOST} may only be used by root"
     else:
         process = holder(port.number)
         by = "a process that cannot be seen from here" if process is None else describe(process)
-        what = f"port {port.number} is in use by {by}"
+        what = f"port {port.number} on {HOST} is in use by {by}"
     move = "" if port.variable is None else f", or move ours: {port.variable}={free or 'NUMBER'}"
     return f"{what}; {program.name} wants it. Stop that one{move} make up"
 

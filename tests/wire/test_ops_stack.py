@@ -41,7 +41,7 @@ def test_a_port_in_use_names_port_program_holder_and_variable_and_nothing_is_sta
         done = stack.up()
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line]
-    assert line.startswith(f"error: port {port} is in use by ")
+    assert line.startswith(f"error: port {port} on 127.0.0.1 is in use by ")
     assert f"(pid {psutil.Process().pid}" in line
     assert "door wants it" in line
     assert re.search(r"DOOR_PORT=\d+ make up", line)

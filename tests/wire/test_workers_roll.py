@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psutil
 import pytest
@@ -213,10 +214,14 @@ def test_slots_are_used_again_over_two_hundred_restarts(start):
     slots = set()
     for rolls in range(1, 26):
         pool.process.send_signal(signal.SIGHUP)
-        eventually(lambda done=8 * rolls: pool.status()["restarts"]["reload"] >= done, "a roll")
+        eventually(partial(_reloaded, pool, 8 * rolls), "a roll")
         slots |= {worker["slot"] for worker in pool.status()["workers"]}
     assert pool.status()["restarts"]["reload"] == 200
     assert len(slots) <= 16
+
+
+def _reloaded(pool: RunningPool, workers: int) -> bool:
+    return bool(pool.status()["restarts"]["reload"] >= workers)
 
 
 def test_an_even_share_of_kept_connections_goes_to_each_worker(start):

@@ -51,7 +51,8 @@ def up(timeout: float, optional_timeout: float, servers: bool) -> None:
         _finish(look(project), project)
         return
     make_folders(project)
-    check(project)
+    for note in check(project):
+        out.print(f"note: {note}. Everything else runs without it.", markup=False)
     if servers:
         ensure_servers(project.tools, out)
     logged = log_sizes(project)

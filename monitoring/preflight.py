@@ -34,8 +34,11 @@ def make_folders(project: Project) -> None:
                 raise StackError(_not_writable(file, "it belongs to somebody else"))
 
 
-def check(project: Project) -> None:
-    """Raises StackError with a line for each thing in the way."""
+def check(project: Project) -> list[str]:
+    """What will keep optional programs from starting, a line each.
+
+    Raises StackError with a line for each thing in the way of the others.
+    """
     if len(os.fsencode(project.topology.socket)) > _SOCKET_PATH_BYTES:
         raise StackError(
             f"the path of the control socket is longer than {_SOCKET_PATH_BYTES} bytes "
@@ -49,28 +52,33 @@ def check(project: Project) -> None:
             "To end them: make down"
         )
     problems = list(_ports_in_use(project))
-    if problems:
-        raise StackError("\n".join(problems))
+    serious = [line for program, line in problems if not program.optional]
+    if serious:
+        raise StackError("\n".join(serious))
+    return [line for _program, line in problems]
 
 
-def _ports_in_use(project: Project) -> Iterator[str]:
+def _ports_in_use(project: Project) -> Iterator[tuple[Program, str]]:
     taken = {port.number for program in project.topology.programs for port in program.ports}
     for program in project.topology.programs:
         for port in program.ports if program.autostart else ():
             problem = _bind_problem(port.number)
             if problem is not None:
-                yield _in_the_way(program, port, problem, _free_port(port.number, taken))
+                free = _free_port(port.number, taken)
+                yield program, _in_the_way(program, port, problem, free)
 
 
 def _in_the_way(program: Program, port: Port, problem: int, free: int | None) -> str:
+    ways = [] if port.variable is None else [f"move it: {port.variable}={free or 'NUMBER'} make up"]
     if problem == errno.EACCES:
-        what = f"port {port.number} on {HOST} may only be used by root"
+        what = "may only be used by root"
     else:
         process = holder(port.number)
         by = "a process that cannot be seen from here" if process is None else describe(process)
-        what = f"port {port.number} on {HOST} is in use by {by}"
-    move = "" if port.variable is None else f", or move ours: {port.variable}={free or 'NUMBER'}"
-    return f"{what}; {program.name} wants it. Stop that one{move} make up"
+        what = f"is in use by {by}"
+        ways.insert(0, "stop that one")
+    line = f"port {port.number} on {HOST} {what}, and {program.name} wants it"
+    return f"{line}; {', or '.join(ways)}" if ways else line
 
 
 def _bind_problem(port: int) -> int | None:

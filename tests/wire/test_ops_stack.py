@@ -43,7 +43,7 @@ def test_a_port_in_use_names_port_program_holder_and_variable_and_nothing_is_sta
     (line,) = [line for line in done.stderr.splitlines() if line]
     assert line.startswith(f"error: port {port} on 127.0.0.1 is in use by ")
     assert f"(pid {psutil.Process().pid}" in line
-    assert "door wants it" in line
+    assert ", and door wants it; stop that one, or move it: DOOR_PORT=" in line
     assert re.search(r"DOOR_PORT=\d+ make up", line)
     assert not (stack.folder / "var/run/supervisord.pid").exists()
     assert stack.left_running() == []
@@ -58,6 +58,16 @@ def test_the_port_that_is_proposed_works(stack: Stack):
         done = stack.up(DOOR_PORT=proposed[1])
     assert done.returncode == 0, said(done)
     assert f"http://127.0.0.1:{proposed[1]}/" in done.stdout
+
+
+def test_the_port_of_an_optional_program_is_a_note_and_everything_else_starts(stack: Stack):
+    stack.web("door")
+    port = stack.web("charts", stack_optional="true", startsecs="1")
+    with socket.create_server(("127.0.0.1", port)):
+        done = stack.up()
+    assert done.returncode == 0, said(done)
+    assert f"note: port {port} on 127.0.0.1 is in use by " in done.stdout
+    assert stack.state("door") == "RUNNING"
 
 
 def test_every_port_in_use_is_told_at_once(stack: Stack):
@@ -286,14 +296,16 @@ def test_an_optional_server_that_is_missing_ends_as_exited_with_the_line_and_all
     stack: Stack,
 ):
     stack.web("door")
+    port = free_port()
     (stack.folder / "grafana.ini").write_text("")
     stack.section(
         "program:grafana",
-        f"{sys.executable} -m monitoring.launch grafana grafana.ini --port 1 --data var/g "
+        f"{sys.executable} -m monitoring.launch grafana grafana.ini --port {port} --data var/g "
         "--prometheus http://127.0.0.1:9090",
         autorestart="unexpected",
-        stack_url="http://127.0.0.1:1/",
-        stack_ready="http://127.0.0.1:1/",
+        startsecs="1",
+        stack_url=f"http://127.0.0.1:{port}/",
+        stack_ready=f"http://127.0.0.1:{port}/",
         stack_optional="true",
     )
     done = stack.up()

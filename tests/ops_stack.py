@@ -54,6 +54,14 @@ def eventually(true: Callable[[], bool], *, within: float = 30.0) -> None:
         time.sleep(0.05)
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """All output, in which no traceback and no warning of Python's may be."""
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text
+    assert "Warning" not in text
+    return text
+
+
 class Stack:
     """Programs are added as sections, then `run("up")` is what `make up` does after set-up.
 

@@ -129,7 +129,7 @@ class ClientConnection(asyncio.Protocol):
             keep_alive=self._parser.should_keep_alive(),
         )
         try:
-            head = read(parsed, self._peer_bytes, self.proxy.settings)
+            head = read(parsed, self._peer_bytes, self.proxy.settings, self.proxy.new_request_id)
         except RefusedError as refused:
             self._refuse(refused.status, refused.reason)
             return

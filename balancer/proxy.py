@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from monitoring.access_log import AccessLog, rfc3339
 
 from .backends import Backend, RoundRobin
 from .counts import Counts
+from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings
 from .upstream import ConnectionPool
@@ -56,6 +57,8 @@ class Proxy:
         self.log = log
         self.now = clock
         self._load = load
+        self._pid = os.getpid()
+        self.new_request_id = RequestIds(secrets.token_hex(8))
         self.round_robin = RoundRobin(Backend(address) for address in settings.backends)
         self.pools = {
             backend: ConnectionPool(backend, settings) for backend in self.round_robin.backends
@@ -112,7 +115,7 @@ class Proxy:
                 {
                     "time": rfc3339(time.time()),
                     "service": "balancer",
-                    "worker": os.getpid(),
+                    "worker": self._pid,
                     "request_id": head.request_id,
                     "client": exchange.client.peer,
                     "method": head.method.decode("latin-1"),
@@ -128,14 +131,14 @@ class Proxy:
 
     def refused(self, client: ClientConnection, status: int, reason: str) -> str:
         """Count and log a request that was never understood. Returns the id it got."""
-        request_id = uuid.uuid4().hex
+        request_id = self.new_request_id()
         self.counts.finished("", b"_OTHER", status, 0.0, client_gone=False)
         if self.log.enabled:
             self.log.write(
                 {
                     "time": rfc3339(time.time()),
                     "service": "balancer",
-                    "worker": os.getpid(),
+                    "worker": self._pid,
                     "request_id": request_id,
                     "client": client.peer,
                     "status": status,

@@ -7,7 +7,7 @@ fields (RFC 9110 7.6.1, and those `Connection` names) taken out and the forwardi
 from __future__ import annotations
 
 import re
-import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,8 +67,15 @@ class RequestHead:
         return b"%bX-Request-Timeout-Ms: %d\r\n\r\n" % (self.forwarded, remaining_ms)
 
 
-def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
-    """Decide what a parsed head means. Raises RefusedError."""
+def read(
+    parsed: ParsedRequest, peer: bytes, settings: Settings, new_id: Callable[[], str]
+) -> RequestHead:
+    """Decide what a parsed head means. Raises RefusedError.
+
+    Args:
+        peer: the client's address, as text.
+        new_id: gives an id to a request that has none.
+    """
     if len(parsed.fields) > settings.max_fields:
         raise RefusedError(431, f"more than {settings.max_fields} header fields")
     if len(parsed.target) > settings.max_target:
@@ -79,7 +86,7 @@ def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
     framing, length = _framing(known, parsed)
     if settings.max_body and length > settings.max_body:
         raise RefusedError(413, f"body longer than {settings.max_body} bytes")
-    request_id = _request_id(known.get(b"x-request-id"))
+    request_id = _request_id(known.get(b"x-request-id")) or new_id()
     expect = known.get(b"expect", [])
     if expect and [value.lower() for value in expect] != [b"100-continue"]:
         raise RefusedError(417, "only Expect: 100-continue is known")
@@ -180,7 +187,7 @@ def _framing(known: dict[bytes, list[bytes]], parsed: ParsedRequest) -> tuple[Fr
     return "length", int(lengths[0])
 
 
-def _request_id(values: list[bytes] | None) -> str:
+def _request_id(values: list[bytes] | None) -> str | None:
     if values and len(values) == 1 and _REQUEST_ID.fullmatch(values[0]):
         return values[0].decode()
-    return uuid.uuid4().hex
+    return None

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balancer.backends import Backend, HealthCount, RoundRobin
-from balancer.request_head import HOP_BY_HOP, ParsedRequest, RefusedError, read
+from balancer.request_head import HOP_BY_HOP, ParsedRequest, RefusedError, RequestHead
+from balancer.request_head import read as read_request
+from balancer.request_id import RequestIds
 from balancer.response_head import BadResponseError
 from balancer.response_head import read as read_answer
 from balancer.retry import SAFE_METHODS, Attempts, may_retry
@@ -18,6 +20,10 @@ from balancer.settings import Address, Settings
 SETTINGS = Settings(
     listen=Address("127.0.0.1", 1), admin=Address("127.0.0.1", 2), backends=(Address("a", 1),)
 )
+
+
+def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
+    return read_request(parsed, peer, settings, RequestIds("00" * 8))
 
 
 def backends(*healthy: bool) -> RoundRobin:
@@ -202,3 +208,10 @@ def test_how_an_answer_ends_follows_from_method_status_and_fields():
     assert answer(204).body_end == "none"
     assert length in answer(200, length, method=b"HEAD").fields
     assert length not in answer(204, length).fields
+
+
+def test_request_ids_are_32_hex_digits_and_never_repeat():
+    make = RequestIds("0123456789abcdef")
+    ids = {make() for _ in range(10_000)}
+    assert len(ids) == 10_000
+    assert all(len(one) == 32 and int(one, 16) >= 0 for one in ids)

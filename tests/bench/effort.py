@@ -1,0 +1,74 @@
+"""How long and how often is measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Seconds are those of one sample. wrk knows whole seconds only."""
+
+    name: str
+    rounds: int
+    seconds: int
+    warmup: int
+    paced_seconds: float
+    paced_warmup: float
+    resilience_rounds: int
+    resilience_seconds: float
+    footprint_requests: int  # at least as many, or as many as the seconds below allow
+    footprint_seconds: float
+    most_cases: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.most_cases is None
+
+    def cases(self, all_of_them: Sequence[T]) -> list[T]:
+        """Those that are measured: in a quick run only the first."""
+        return list(all_of_them[: self.most_cases])
+
+
+QUICK = Effort(
+    "quick",
+    rounds=1,
+    seconds=1,
+    warmup=0,
+    paced_seconds=0.5,
+    paced_warmup=0.1,
+    resilience_rounds=1,
+    resilience_seconds=2.0,
+    footprint_requests=200,
+    footprint_seconds=1.0,
+    most_cases=1,
+)
+# `make bench`: all of it in ten minutes on two cores.
+STANDARD = Effort(
+    "standard",
+    rounds=3,
+    seconds=2,
+    warmup=1,
+    paced_seconds=1.5,
+    paced_warmup=0.3,
+    resilience_rounds=3,
+    resilience_seconds=10.0,
+    footprint_requests=1_000_000,
+    footprint_seconds=20.0,
+)
+FULL = Effort(
+    "full",
+    rounds=7,
+    seconds=5,
+    warmup=2,
+    paced_seconds=5.0,
+    paced_warmup=0.5,
+    resilience_rounds=5,
+    resilience_seconds=60.0,
+    footprint_requests=1_000_000,
+    footprint_seconds=float("inf"),
+)

@@ -1,0 +1,104 @@
+"""What does a client see while the external service fails half the time?
+
+Open loop, a fixed rate; ours and the original's policy run at the same time, each against an
+unstable service of its own with the same seed, so that the n-th upstream call of both meets the
+same luck. Waiting is what takes the time here, so side by side is as fair as one after the other.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+
+from .. import asking, paced_load
+from ..bench import Bench, Measurement
+from ..paced import Outcome, Plan
+from ..peers import Contender, app, plain_app, redis, unstable
+from ..results import Chart, Metric
+
+CASE = "stock faults"
+ORIGINAL = "the original's policy"
+RATE = 80.0  # requests a second; no queue anywhere
+_ORIGINALS = ("--tries", "4", "--attempt-timeout", "2")
+
+
+def run(bench: Bench) -> None:
+    shards = redis.start(bench)
+    for number in range(1, bench.effort.resilience_rounds + 1):
+        bench.step(f"round {number} of {bench.effort.resilience_rounds}")
+        with bench.for_a_while():
+            _round(bench, shards.urls, number)
+    seconds = bench.effort.resilience_seconds
+    bench.result.note(
+        f"{RATE:.0f} requests/s for {seconds:.0f} s a round, one worker each. 30 % of upstream"
+        " calls fail and 30 % of the rest come 3 s late, so one real answer takes at least"
+        " 1/0.49 = 2.04 upstream calls."
+    )
+
+
+def _round(bench: Bench, store: str, seed: int) -> None:
+    services = [unstable.start(bench, seed) for _ in range(2)]
+    urls = [f"http://127.0.0.1:{service.port}/data" for service in services]
+    original = plain_app.start(bench, urls[1], store, options=_ORIGINALS)
+    sides = [app.start(bench, urls[0], store), replace(original, name=ORIGINAL)]
+    before = [_upstream_calls(service) for service in services]
+    with ExitStack() as stack:
+        loads = [stack.enter_context(_load(bench, side.port, seed)) for side in sides]
+        outcomes = [load.outcome() for load in loads]
+    for side, service, outcome, calls in zip(sides, services, outcomes, before, strict=True):
+        _record(bench, side.name, outcome, _upstream_calls(service) - calls)
+
+
+def _load(bench: Bench, port: int, seed: int) -> paced_load.PacedLoad:
+    plan = Plan(
+        port=port,
+        request=paced_load.head("/"),
+        rate=RATE,
+        seconds=bench.effort.resilience_seconds,
+        connections=900,  # 80/s, each taking at most 8 s
+        seed=seed,
+        mark=plain_app.FALLBACK["message"],
+    )
+    return paced_load.PacedLoad(plan, bench.cores.load)
+
+
+def _upstream_calls(service: Contender) -> float:
+    return asking.counter(service.port, "http_requests_total", route="/data")
+
+
+def _record(bench: Bench, name: str, outcome: Outcome, calls: float) -> None:
+    if (problem := outcome.problem()) is not None:
+        bench.result.refuse(CASE, name, problem)
+        return
+    bench.result.add(
+        CASE,
+        name,
+        mean=outcome.mean,
+        p50=outcome.latency["p50"],
+        p99=outcome.latency["p99"],
+        fallbacks=outcome.marked / outcome.answered,
+        calls=calls / outcome.answered,
+    )
+
+
+MEASUREMENT = Measurement(
+    name="resilience",
+    title="Resilience: GET / with the stock faults",
+    about="Ours against the policy of the Node.js original (up to three more tries at once, 2 s"
+    " each, then the fallback), asked by the same harness.",
+    place=50,
+    baseline=ORIGINAL,
+    metrics=(
+        Metric("mean", "mean", "seconds", "less", compared=True),
+        Metric("p50", "p50", "seconds", "less", compared=True),
+        Metric("p99", "p99", "seconds", "less", compared=True),
+        Metric("fallbacks", "fallbacks", "share", "less", compared=True),
+        Metric("calls", "upstream calls per request", better="less", compared=True),
+    ),
+    charts=(
+        Chart("mean", "values", "Mean time of an answer"),
+        Chart("p99", "values", "Slowest 1 % of answers"),
+        Chart("fallbacks", "values", "Share of fallbacks"),
+    ),
+    run=run,
+)

@@ -1,0 +1,61 @@
+"""What the open-loop generator is told and what it tells. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`request` is sent as it is; answers whose body contains `mark` are counted apart."""
+
+    port: int
+    request: str
+    rate: float  # requests a second
+    seconds: float
+    warmup: float = 0.0  # seconds before, not measured
+    connections: int = 64
+    seed: int = 1
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Seconds. `late` is from due to sent, `latency` from due to answered.
+
+    `sending_took`: time it took to send everything over the time it should have taken.
+    """
+
+    planned: int
+    answered: int
+    errors: Mapping[str, int]
+    marked: int
+    sending_took: float
+    mean: float
+    latency: Mapping[str, float]
+    late: Mapping[str, float]
+    details: Mapping[str, float] = field(default_factory=dict)
+
+    def problem(self) -> str | None:
+        """Why this run says nothing, or None."""
+        if self.errors:
+            told = ", ".join(f"{count} × {why}" for why, count in sorted(self.errors.items()))
+            return f"{told} of {self.planned}"
+        if self.answered < self.planned:
+            return f"{self.planned - self.answered} of {self.planned} not answered"
+        if self.sending_took > 1.05:
+            return f"the rate was not kept: sending took {self.sending_took:.2f} × the time"
+        return None
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """Nearest rank: the smallest value that at least that share of all is not above."""
+    ordered = sorted(values)
+    return {
+        name: ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else 0.0
+        for name, share in QUANTILES.items()
+    }

@@ -1,0 +1,64 @@
+"""The whole stack, as supervisord runs it, in a copy of the project and on free ports."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tests.running_stack import RunningStack
+
+from ..asking import get
+from ..bench import Bench
+from ..processes import Tree
+
+PROGRAMS = ("redis1", "redis2", "unstable", "app1", "app2", "balancer", "console", "guardian")
+UPSTREAM = "the unstable service without faults"
+_CALM = {"UNSTABLE_FAILURE_RATE": "0", "UNSTABLE_DELAY_RATE": "0"}
+
+
+class Stack:
+    """Started with an external service that does not fail, and without Prometheus and Grafana,
+    which are not part of answering.
+
+    Attributes:
+        ready_after: seconds from starting supervisord to the first answer with live data through
+            the front door.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self._running = RunningStack(
+            bench.folder, PROMETHEUS="/nowhere", GRAFANA="/nowhere", **_CALM
+        )
+        root = self._running.root
+        for folder in ("log", "run", "redis1", "redis2"):
+            (root / "var" / folder).mkdir(parents=True, exist_ok=True)
+        command = [
+            Path(sys.executable).parent / "supervisord", "-n", "-s", "-c", "supervisord.conf",
+        ]  # fmt: skip
+        began = time.monotonic()
+        self.supervisord = bench.start(
+            "supervisord", command, folder=root, environ=self._running.environ
+        )
+        self.supervisord.wait_until(self._answers, seconds=60.0)
+        self.ready_after = time.monotonic() - began
+
+    def port(self, variable: str) -> int:
+        return self._running.ports[variable]
+
+    @property
+    def front_door(self) -> int:
+        return self.port("BALANCER_PORT")
+
+    def trees(self) -> dict[str, Tree]:
+        """Of the programs that run, by name."""
+        trees = {}
+        for name in PROGRAMS:
+            told = self._running.ctl("pid", name, check=False).strip()
+            if told.isdigit() and int(told):
+                trees[name] = Tree(int(told))
+        return trees
+
+    def _answers(self) -> bool:
+        status, body = get(self.front_door, "/", seconds=2.0)
+        return status == 200 and b'"live"' in body

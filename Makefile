@@ -8,7 +8,7 @@ SERVERS := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin:$(CURDIR)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs prometheus grafana test check format packages dev set-up-done
+.PHONY: help setup up down status logs prometheus grafana test check format bench packages dev bench-packages set-up-done
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ format: dev ## Format the code
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
+bench: bench-packages ## Is it fast? Ten minutes, beside NGINX and others (NAME=store for some, ARGS=--quick)
+	@$(STACK) install
+	@PATH="$(SERVERS)" .venv/bin/python -m tests.bench run $(ARGS) $(NAME)
+
 packages:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
 	@$(PYTHON) -I monitoring/bootstrap.py
@@ -57,6 +61,10 @@ packages:
 dev:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
 	@$(PYTHON) -I monitoring/bootstrap.py --dev
+
+bench-packages: # without the wheels of other proxies, where there are none, the rest is measured
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) -I monitoring/bootstrap.py --dev --bench || $(PYTHON) -I monitoring/bootstrap.py --dev
 
 set-up-done:
 	@test -x .venv/bin/python || { echo "error: nothing is set up here yet: make up" >&2; exit 1; }

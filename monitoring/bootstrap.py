@@ -28,7 +28,7 @@ class SetupError(Exception):
 
 
 def main(arguments: "list[str]") -> None:
-    extras = "dev" if "--dev" in arguments else ""
+    extras = ",".join(name for name in ("dev", "bench") if f"--{name}" in arguments)
     if sys.version_info < NEEDED:
         run_newer_python(arguments)
     wanted = fingerprint()
@@ -75,7 +75,7 @@ def stamp_says(wanted: str, extras: str) -> bool:
         known, has = STAMP.read_text().split("\n")[:2]
     except (OSError, ValueError):
         return False
-    return known == wanted and extras in ("", has)
+    return known == wanted and set(extras.split(",")) <= {"", *has.split(",")}
 
 
 def make_venv() -> None:

@@ -44,9 +44,9 @@ class Connection:
         self.marked = False
         self._mark = mark
         self._body = b""
-        self._parser = httptools.HttpResponseParser(self)
-        if mark:
+        if mark:  # the parser looks for it once, and calls nothing when it is not there
             self.on_body = self._keep_body
+        self._parser = httptools.HttpResponseParser(self)
 
     def _keep_body(self, data: bytes) -> None:
         self._body += data

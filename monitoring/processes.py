@@ -11,6 +11,11 @@ import psutil
 from .topology import Topology
 
 
+# What writes its title over its environment; anything else that works in the folder and listens
+# is the user's own.
+_RETITLED = ("redis-server", "valkey-server", "nginx")
+
+
 def with_children(pids: Iterable[int]) -> list[psutil.Process]:
     """These processes and all they started, as they are now. Remembered with their start times,
     so that a pid used again later is not taken for one of them."""
@@ -37,7 +42,9 @@ def orphans(topology: Topology, root: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("SUPERVISOR_SERVER_URL") == marker or (
-                Path(process.cwd()).is_relative_to(root) and ports & _listening(process)
+                process.name().startswith(_RETITLED)
+                and Path(process.cwd()).is_relative_to(root)
+                and ports & _listening(process)
             ):
                 found[process.pid] = process
                 parent = process.parent()

@@ -10,7 +10,6 @@ import psutil
 
 from .topology import Topology
 
-
 # What writes its title over its environment; anything else that works in the folder and listens
 # is the user's own.
 _RETITLED = ("redis-server", "valkey-server", "nginx")

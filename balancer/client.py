@@ -31,6 +31,8 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._in_body = False
         self._body_bytes = 0
+        self._body_unread = False
+        self._head_is_known = False
         self._receiving: Exchange | None = None  # whose body is being read
         self._waiting: deque[Exchange] = deque()  # in order; the first one is being answered
         self._out: list[bytes] = []
@@ -69,11 +71,28 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as upgrade:
             # Upgrade was not passed on: the request is an ordinary one and so is what follows.
             self._parser = httptools.HttpRequestParser(self)
+            if self._body_unread:
+                self._parse_body_again()
             rest = data[upgrade.args[0] :]
             if rest and self._refusal is None:
                 self._feed(rest)
         except httptools.HttpParserError as error:
             self._refuse(400, f"malformed request: {error}")
+
+    def _parse_body_again(self) -> None:
+        """The parser takes what follows the head of an upgrade for another protocol and calls
+        the request complete; it has a body all the same (RFC 9110 7.8), and taken for the next
+        request that would be smuggling. A new parser is brought to where the body begins."""
+        self._body_unread = False
+        if self._receiving is not None:
+            head = self._receiving.head
+            chunked = head.framing == "chunked"
+            framing = b"Transfer-Encoding: chunked"
+            if not chunked:
+                framing = b"Content-Length: %d" % head.content_length
+            self._head_is_known = True
+            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+            self._head_is_known = False
 
     def eof_received(self) -> bool:
         self._half_closed = True
@@ -114,6 +133,8 @@ class ClientConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         head_bytes, self._head_bytes = self._head_bytes, 0
         self._in_body = True
+        if self._head_is_known:
+            return
         if self._refusal is not None:
             return
         if head_bytes > self.proxy.settings.max_head and self._head_size() > (
@@ -133,6 +154,7 @@ class ClientConnection(asyncio.Protocol):
         except RefusedError as refused:
             self._refuse(refused.status, refused.reason)
             return
+        self._body_unread = head.framing != "none" and self._parser.should_upgrade()
         self._accept(head)
 
     def _accept(self, head: RequestHead) -> None:
@@ -168,6 +190,8 @@ class ClientConnection(asyncio.Protocol):
         exchange.request_body(data)
 
     def on_message_complete(self) -> None:
+        if self._body_unread:
+            return
         self._in_body = False
         exchange, self._receiving = self._receiving, None
         if exchange is not None:
@@ -237,6 +261,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._refusal = (status, reason)
         broken, self._receiving = self._receiving, None
+        if broken is not None and broken.ended:
+            broken = None  # answered while its body was still coming in
         if broken is not None and broken is self._waiting[0]:
             broken.request_broken(status, reason)
             return

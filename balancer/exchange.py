@@ -285,6 +285,8 @@ class Exchange:
 
     def check(self, now: float) -> None:
         """Called by the coarse timer."""
+        if not self._counted:  # its turn comes with the loop's next one
+            return
         if self._answer is None:
             if not self.request_complete and self._connection is not None:
                 self._attempt_deadline = now + self.proxy.settings.first_byte_timeout

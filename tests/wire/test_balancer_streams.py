@@ -212,6 +212,48 @@ async def test_a_client_that_half_closes_after_its_request_still_gets_the_answer
     await backend.stop()
 
 
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: d\r\n\r\n"
+
+
+@pytest.mark.parametrize("cut", range(0, 260, 7))
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_the_body_of_a_request_that_asks_for_an_upgrade_is_never_a_request(chunked, cut):
+    paths, bodies = [], []
+
+    async def reads(reader, writer, head):
+        paths.append(head.split(b" ")[1])
+        if b"chunked" in head:
+            bodies.append(b"")
+            while size := int(await reader.readline(), 16):
+                bodies[-1] += await reader.readexactly(size)
+                await reader.readexactly(2)
+            await reader.readexactly(2)
+        elif b"Content-Length" in head:
+            bodies.append(await reader.readexactly(len(SMUGGLED)))
+        writer.write(OK)
+
+    framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(SMUGGLED)
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED) if chunked else SMUGGLED
+    sent = (
+        b"POST /1 HTTP/1.1\r\nHost: d\r\nConnection: upgrade\r\nUpgrade: x\r\n%b\r\n\r\n%b"
+        b"GET /2 HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n" % (framing, body)
+    )
+    backend = await ScriptedBackend(reads).start()
+    async with running(backend.address) as balancer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        writer.write(sent[:cut])
+        await writer.drain()
+        await asyncio.sleep(0.001)
+        writer.write(sent[cut:])
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+    assert paths == [b"/1", b"/2"]
+    assert bodies == [SMUGGLED]
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    await backend.stop()
+
+
 async def test_expect_100_continue_is_answered_before_the_body():
     async def reads_body(reader, writer, head):
         assert b"Expect" not in head

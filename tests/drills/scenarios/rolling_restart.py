@@ -29,7 +29,7 @@ def _roll(scene: Scene, app: str) -> None:
 
     scene.ctl("signal", "HUP", app)
     sentence = f"Every worker of {app} is replaced after SIGHUP"
-    scene.check_soon(sentence, replaced, within=1 if scene.short else 15)
+    scene.check_soon(sentence, replaced, within=15)
     scene.check(f"The parent of {app} stays", scene.stack.pid(app) == parent, f"pid {parent}")
 
 

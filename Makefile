@@ -8,7 +8,7 @@ SERVERS := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin:$(CURDIR)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs prometheus grafana test check format bench packages dev bench-packages set-up-done
+.PHONY: help setup up down status logs prometheus grafana test check format drill bench packages dev bench-packages set-up-done
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ check: dev ## Formatter, linter, strict types
 format: dev ## Format the code
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
+
+drill: dev ## Does it survive? Breaks one thing at a time under load (NAME=kill-worker, ARGS=--list)
+	@$(STACK) install
+	@PATH="$(SERVERS)" .venv/bin/python -m tests.drills $(ARGS) $(NAME)
 
 bench: bench-packages ## Is it fast? Ten minutes, beside NGINX and others (NAME=store for some, ARGS=--quick)
 	@$(STACK) install

@@ -66,6 +66,7 @@ def evidence(
         started=0.0,
         began=began,
         gone=gone,
+        acted=gone,
         recovered=recovered,
         ended=ended,
         before=baseline(before) if before else Baseline(Times(0.01, 0.01), 1.0, 1.0),

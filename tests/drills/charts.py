@@ -35,12 +35,16 @@ def timeline(result: DrillResult) -> str:
     figure = subplots.make_subplots(
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.58, 0.42]
     )
-    whole = [second for second in result.seconds if second.requests]
+    whole = result.seconds[:-1]  # the last one was cut short
     for kind in get_args(Kind):
         if any(kind in second.kinds for second in whole):
             figure.add_trace(_bars(kind, whole), row=1, col=1)
-    figure.add_trace(_line("p50", [s.times.p50 for s in whole], whole, "#26a7b5", "solid"), 2, 1)
-    figure.add_trace(_line("p99", [s.times.p99 for s in whole], whole, "#d6558f", "dot"), 2, 1)
+    figure.add_trace(
+        _line("p50", [second.times.p50 for second in whole], whole, "#26a7b5", "solid"), 2, 1
+    )
+    figure.add_trace(
+        _line("p99", [second.times.p99 for second in whole], whole, "#d6558f", "dot"), 2, 1
+    )
     _shade(figure, result)
     for number, mark in enumerate(result.events, 1):
         _event(figure, number if len(result.events) <= NUMBERED else None, mark)

@@ -60,6 +60,7 @@ class Evidence:
         started, ended: of the load.
         began, gone: of the fault; `gone` is when the cure was asked for, or when the last blow
             fell, for a fault that heals by itself.
+        acted: when the drill had done all it does, and seen what it waits for.
         recovered: from then on it was as good as before; None: it never was.
         patience: what times are multiplied with on a machine that has other things to do.
         checks: what the drill looked at besides the answers.
@@ -70,6 +71,7 @@ class Evidence:
     started: float
     began: float
     gone: float
+    acted: float
     recovered: float | None
     ended: float
     before: Baseline
@@ -84,7 +86,7 @@ class Evidence:
     @property
     def end_of_fault(self) -> float:
         """Until then requests count as *during*."""
-        return self.ended if self.recovered is None else max(self.gone, self.recovered)
+        return self.ended if self.recovered is None else max(self.acted, self.recovered)
 
     @property
     def during(self) -> list[Answer]:

@@ -20,6 +20,7 @@ a { color: inherit; } code { font-size: .85rem; overflow-wrap: anywhere; }
 .rows th { text-align: right; font-weight: 600; color: var(--dim); font-size: .82rem; }
 .rows td { text-align: right; white-space: nowrap; }
 .rows th, .rows td { padding: .32rem .55rem; border-bottom: 1px solid var(--line); }
+.rows th:nth-child(2), .rows td:nth-child(2) { text-align: left; }
 .rows th:first-child, .rows td:first-child { text-align: left; position: sticky; left: 0;
   background: var(--paper); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;

@@ -87,11 +87,11 @@ def _facts(results: Results) -> dict[str, Any]:
 
 
 def _row(result: DrillResult) -> str:
-    name, *figures, verdict = map(escape, cells(result))
+    name, verdict, *figures = map(escape, cells(result))
     cells_html = "".join(f"<td>{figure}</td>" for figure in figures)
     return (
-        f'<tr><td><a href="#{name}">{name}</a></td>{cells_html}'
-        f'<td><span class="verdict {_css(result)}">{verdict}</span></td></tr>\n'
+        f'<tr><td><a href="#{name}">{name}</a></td>'
+        f'<td><span class="verdict {_css(result)}">{verdict}</span></td>{cells_html}</tr>\n'
     )
 
 
@@ -127,12 +127,12 @@ def _events(result: DrillResult) -> str:
 def _details(result: DrillResult) -> str:
     if not result.requests:
         return ""
-    copies = ", ".join(f"{records:,} x {count}" for count, records in result.copies.items())
+    copies = ", ".join(f"{records:,} with {count}" for count, records in result.copies.items())
     late = f"{result.late_p99 * 1000:.1f} ms" if result.late_p99 is not None else "-"
     verdict = f" {result.reason}." if result.verdict == "invalid" else ""
     return (
         f"{result.rate:g} requests/s; the generator's p99 of lateness was {late}.{verdict} "
-        f"Records x copies found on the shards: {copies or 'none'}."
+        f"Records by the number of copies found on the shards: {copies or 'none'}."
     )
 
 

@@ -6,17 +6,18 @@ from .measure import Second, Times
 from .results import DrillResult
 
 HEADINGS = (
-    "drill", "requests", "failed", "refused", "worst second", "before", "during", "after",
-    "recovery", "acked", "lost", "unknown", "verdict",
+    "drill", "verdict", "requests", "failed", "refused", "worst second", "before", "during",
+    "after", "recovery", "acked", "lost", "unknown",
 )  # fmt: skip
 
 
 def cells(result: DrillResult) -> tuple[str, ...]:
     """One cell for each of HEADINGS; `before` to `after` are p50 / p99 in milliseconds."""
     if not result.requests:
-        return (result.name, *("-" for _ in HEADINGS[2:]), result.verdict)
+        return (result.name, result.verdict, *("-" for _ in HEADINGS[2:]))
     return (
         result.name,
+        result.verdict,
         f"{result.requests:,}",
         f"{result.failed:,}",
         f"{result.refused:,}",
@@ -28,7 +29,6 @@ def cells(result: DrillResult) -> tuple[str, ...]:
         f"{result.acknowledged:,}",
         f"{result.lost:,}",
         f"{result.unknown:,}",
-        result.verdict,
     )
 
 

@@ -98,7 +98,7 @@ class _Run:
             stack, Random(settings.seed), settings.rate, settings.capacity, settings.short,
             settings.patience, self._start_load,
         )  # fmt: skip
-        self._started = self._ended = 0.0
+        self._started = self._acted = self._ended = 0.0
         self._recovered: float | None = None
 
     def go(self) -> None:
@@ -109,6 +109,7 @@ class _Run:
         self._watch(steady, lambda: time.monotonic() > self._began_at)
         self._progress.phase("fault", self._drill.takes)
         self._drill.act(self._scene)
+        self._acted = time.monotonic()
         self._progress.phase("recovery", settings.need)
         give_up = self._gone + settings.give_up
         self._watch(steady, lambda: self._has_recovered(steady) or time.monotonic() > give_up)
@@ -131,6 +132,7 @@ class _Run:
             started=self._started,
             began=self._scene.events[0].at,
             gone=self._gone,
+            acted=self._acted,
             recovered=self._recovered,
             ended=self._ended,
             before=self._before(self.loads["steady"]),

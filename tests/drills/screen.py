@@ -93,11 +93,11 @@ class Screen:
 def print_results(results: Results, console: Console) -> None:
     table = Table(box=None, header_style="bold", padding=(0, 1))
     for index, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if index in (0, 12) else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if index < 2 else "right", no_wrap=True)
     for result in results.drills:
         sign, colour = SIGNS[result.verdict]
-        *figures, verdict = cells(result)
-        table.add_row(*figures, f"[{colour}]{sign} {verdict}[/]")
+        name, verdict, *figures = cells(result)
+        table.add_row(name, f"[{colour}]{sign} {verdict}[/]", *figures)
     if not console.is_terminal:
         console.width = max(console.width, 180)  # a pipe has no width; nothing must be cut off
     console.print(table)

@@ -44,7 +44,7 @@ class Outcome:
         """Why this run says nothing, or None."""
         if self.errors:
             told = ", ".join(f"{count} × {why}" for why, count in sorted(self.errors.items()))
-            return f"{told} of {self.planned}"
+            return f"{told}, beside {self.answered} good answers"
         if self.answered < self.planned:
             return f"{self.planned - self.answered} of {self.planned} not answered"
         if self.sending_took > 1.05:

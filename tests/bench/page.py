@@ -118,7 +118,7 @@ def _table(result: Result) -> str:
 def _line(result: Result, row: Row, *, first: bool) -> str:
     classes = ("first " if first else "") + ("ours" if row.contender == "ours" else "")
     if row.invalid:
-        why = escape("; ".join(row.invalid))
+        why = escape(row.why_invalid)
         cells = f'<td class="problem" colspan="{len(result.metrics)}">invalid: {why}</td>'
     else:
         cells = "".join(_cell(result, row, metric) for metric in result.metrics)

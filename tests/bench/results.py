@@ -46,6 +46,12 @@ class Row:
     samples: dict[str, list[float]] = field(default_factory=dict)
     invalid: list[str] = field(default_factory=list)
 
+    @property
+    def why_invalid(self) -> str:
+        """The first reason, and how many more there are; "" for a valid row."""
+        first, *more = self.invalid or [""]
+        return f"{first} (and in {len(more)} more rounds)" if more else first
+
     def spread(self, key: str) -> Spread | None:
         return None if self.invalid else spread(self.samples.get(key, []))
 

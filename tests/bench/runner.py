@@ -32,6 +32,7 @@ def run_all(
     cores = plan(allowed_cpus(), machine.siblings())
     # Every file of a run is in here; also the copy of the project in which the stack runs.
     folder = Path(tempfile.mkdtemp(prefix="keeps-answering-bench-"))
+    folder.chmod(0o755)  # NGINX started by root works as another user
     try:
         results = []
         for one in measurements:

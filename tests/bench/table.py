@@ -36,9 +36,8 @@ def print_result(out: Console, result: Result) -> None:
     for name, why in result.failed.items():
         out.print(f"  [red]failed[/]  {escape(name)}: {escape(why)}")
     for row in result.rows:
-        for reason in row.invalid:
-            told = escape(f"{row.contender}, {row.case}: {reason}")
-            out.print(f"  [red]invalid[/]  {told}")
+        if reason := row.why_invalid:
+            out.print(f"  [red]invalid[/]  {escape(f'{row.contender}, {row.case}: {reason}')}")
     if warning := provenance.warning(result):
         out.print(f"  [yellow]{warning}[/]")
     for note in result.notes:

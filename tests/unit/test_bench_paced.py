@@ -17,7 +17,7 @@ GOOD = Outcome(
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
-        (replace(GOOD, errors={"status 500": 3}), "3 × status 500 of 100"),
+        (replace(GOOD, errors={"status 500": 3}), "3 × status 500, beside 100 good answers"),
         (replace(GOOD, answered=98), "2 of 100 not answered"),
         (replace(GOOD, sending_took=1.2), "the rate was not kept"),
     ],

@@ -3,11 +3,13 @@ that cost it next to nothing, so that it is never the slow part."""
 
 from __future__ import annotations
 
-from ..asking import answers
+from ..asking import answers, get
 from ..bench import Bench, free_port
+from ..processes import ProgramError
 from . import Contender
 
 SMALL = "x" * 100
+_SIZES = {"/100B": 100, "/10kB": 10_000, "/1MB": 1_000_000}
 DATA = '{"timestamp":1795387544418,"message":"External service OK"}'
 
 _CONFIGURATION = """
@@ -46,8 +48,8 @@ def start(bench: Bench) -> Contender:
     nginx = bench.program("nginx")
     folder, port = bench.folder / "backend", free_port()
     (folder / "files").mkdir(parents=True)
-    for name, size in {"10kB": 10_000, "1MB": 1_000_000}.items():
-        (folder / "files" / name).write_text("x" * size)
+    for path, size in _SIZES.items():
+        (folder / "files" / path.lstrip("/")).write_text("x" * size)
     configuration = folder / "nginx.conf"
     configuration.write_text(
         _CONFIGURATION.format(folder=folder, port=port, small=SMALL, data=DATA)
@@ -55,4 +57,8 @@ def start(bench: Bench) -> Contender:
     command = [nginx, "-p", folder, "-c", configuration]
     program = bench.start("backend", command, cpus=bench.cores.backends)
     program.wait_until(answers(port, "/100B"))
+    for path, size in _SIZES.items():
+        status, body = get(port, path)
+        if status != 200 or len(body) != size:
+            raise ProgramError(f"the backend answers {path} with {status} and {len(body)} bytes")
     return Contender("direct", port, (program.tree,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import sys
 import time
 from pathlib import Path
@@ -27,12 +28,12 @@ class Stack:
     """
 
     def __init__(self, bench: Bench) -> None:
-        self._running = RunningStack(
-            bench.folder, PROMETHEUS="/nowhere", GRAFANA="/nowhere", **_CALM
-        )
+        self._running = RunningStack(bench.folder, **_CALM)
         root = self._running.root
         for folder in ("log", "run", "redis1", "redis2"):
             (root / "var" / folder).mkdir(parents=True, exist_ok=True)
+        _without(root / "supervisord.conf", "prometheus", "grafana")
+        compileall.compile_dir(root, quiet=2)  # as it is from the second start on
         command = [
             Path(sys.executable).parent / "supervisord", "-n", "-s", "-c", "supervisord.conf",
         ]  # fmt: skip
@@ -62,3 +63,11 @@ class Stack:
     def _answers(self) -> bool:
         status, body = get(self.front_door, "/", seconds=2.0)
         return status == 200 and b'"live"' in body
+
+
+def _without(configuration: Path, *programs: str) -> None:
+    """Not started by themselves in this copy of the project."""
+    text = configuration.read_text()
+    for name in programs:
+        text = text.replace(f"[program:{name}]\n", f"[program:{name}]\nautostart=false\n")
+    configuration.write_text(text)

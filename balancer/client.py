@@ -31,14 +31,16 @@ class ClientConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._in_body = False
         self._body_bytes = 0
+        self._bytes_without_body = 0
         self._body_unread = False
         self._head_is_known = False
         self._receiving: Exchange | None = None  # whose body is being read
         self._waiting: deque[Exchange] = deque()  # in order; the first one is being answered
         self._out: list[bytes] = []
         self._refusal: tuple[int, str] | None = None
+        self.write_paused = False  # the client reads more slowly than answers come
         self._closing = False
-        self._lingers_until = 0.0
+        self._lingers_until = self._lingers_at_most = 0.0
         self._half_closed = False
         self._since = proxy.now()  # of the last thing the client did
         self._head_since = 0.0
@@ -54,15 +56,21 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None or self._closing:
+            if self._lingers_until:  # it still sends, so it still reads
+                self._lingers_until = min(self.proxy.now() + LINGER_SECONDS, self._lingers_at_most)
             return  # what follows a refused request has no meaning
         self._since = self.proxy.now()
-        if not self._in_body:
+        if self._in_body:
+            self._bytes_without_body += len(data)
+        else:
             if not self._head_bytes:
                 self._head_since = self._since
             self._head_bytes += len(data)
         self._feed(data)
         if not self._in_body and self._head_bytes > self.proxy.settings.max_head:
             self._refuse_long_head()
+        if self._in_body and self._bytes_without_body > self.proxy.settings.max_head:
+            self._refuse(431, "chunk extensions or trailers too large")
         self.flush()
 
     def _feed(self, data: bytes) -> None:
@@ -76,6 +84,10 @@ class ClientConnection(asyncio.Protocol):
             rest = data[upgrade.args[0] :]
             if rest and self._refusal is None:
                 self._feed(rest)
+        except httptools.HttpParserCallbackError as error:
+            told = {"message": "request callback failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
+            self._refuse(500, "the balancer failed")
         except httptools.HttpParserError as error:
             self._refuse(400, f"malformed request: {error}")
 
@@ -108,10 +120,14 @@ class ClientConnection(asyncio.Protocol):
         self._waiting.clear()
 
     def pause_writing(self) -> None:
+        self.write_paused = True
+        self.pause_reading()
         if self._waiting:
             self._waiting[0].answer_paused(True)
 
     def resume_writing(self) -> None:
+        self.write_paused = False
+        self.resume_reading()
         if self._waiting:
             self._waiting[0].answer_paused(False)
 
@@ -180,6 +196,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         exchange = self._receiving
+        self._bytes_without_body = 0
         if exchange is None:
             return
         self._body_bytes += len(data)
@@ -225,6 +242,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._waiting:
             # Not called from here: a long row of pipelined refusals would recurse.
             asyncio.get_running_loop().call_soon(self._start, self._waiting[0])
+            self.resume_reading()  # its body may still be coming
         elif self._refusal is not None:
             self._answer_refusal()
         else:
@@ -249,6 +267,7 @@ class ClientConnection(asyncio.Protocol):
         still_sending = self._refusal is not None or self._receiving is not None
         if still_sending and not self._half_closed and self.transport.can_write_eof():
             self._lingers_until = self.proxy.now() + LINGER_SECONDS
+            self._lingers_at_most = self.proxy.now() + self.proxy.settings.body_timeout
             self.transport.write_eof()
             self.transport.resume_reading()
         else:
@@ -290,14 +309,16 @@ class ClientConnection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self._closing and len(self._waiting) <= 1:
+        if not self._closing and len(self._waiting) <= 1 and not self.write_paused:
             self.transport.resume_reading()
 
     # The coarse timer
 
     def check(self, now: float) -> None:
         settings = self.proxy.settings
-        if self._lingers_until:
+        if self._closing and now - self._since > settings.body_timeout:
+            self.transport.abort()  # it does not read what was sent last
+        elif self._lingers_until:
             if now > self._lingers_until:
                 self.transport.abort()
         elif self._waiting:

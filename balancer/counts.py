@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.page import Counter, Histogram, Recorder
+from monitoring.page import Counter, Histogram, PageFullError, Recorder
 
 from .retry import Failure
 
@@ -23,6 +23,9 @@ class Counts:
         self._recorder = recorder
         self._requests: dict[tuple[str, bytes, int], Counter] = {}
         self._seconds: dict[str, Histogram] = {}
+        self._overflow = recorder.counter(
+            "balancer_requests_total", backend="", method="_OTHER", status="_OTHER"
+        )
         self._of_worker = recorder.counter("worker_requests_total", slot=str(slot))
         self._client_gone = recorder.counter("balancer_client_disconnects_total")
         self._retries = {
@@ -88,9 +91,12 @@ class Counts:
     def _request_cell(self, key: tuple[str, bytes, int]) -> Counter:
         backend, method, status = key
         known = method.decode() if method in _METHODS else "_OTHER"
-        cell = self._recorder.counter(
-            "balancer_requests_total", backend=backend, method=known, status=str(status)
-        )
+        try:
+            cell = self._recorder.counter(
+                "balancer_requests_total", backend=backend, method=known, status=str(status)
+            )
+        except PageFullError:  # backends make up statuses: that must not stop a request
+            cell = self._overflow
         if method in _METHODS:  # the keys of odd methods must not pile up
             self._requests[key] = cell
         return cell

@@ -62,6 +62,8 @@ class Exchange:
         """Send the request to the first backend."""
         self._counted = True
         self.proxy.started()
+        self._last_progress = self.proxy.now()  # waiting behind others is nobody's fault
+        self._deadline = self._last_progress + self.proxy.settings.total_timeout
         self._try_backend(excluded=None)
 
     def request_body(self, data: bytes) -> None:
@@ -86,13 +88,13 @@ class Exchange:
             self._body.append(wire)
             self._body_bytes += len(wire)
             if self._body_bytes > self.proxy.settings.max_replay:
-                self._too_long_to_replay()
+                self._too_long_to_keep()
 
-    def _too_long_to_replay(self) -> None:
-        self._replayable = False
+    def _too_long_to_keep(self) -> None:
         if self._connection is None:
             self.client.pause_reading()  # until a backend takes it
         else:
+            self._replayable = False
             self._body.clear()
 
     # Attempts
@@ -103,16 +105,20 @@ class Exchange:
             if excluded is None:
                 self.refuse(503, "no backend")
             return False
+        # Where one kept connection was dead others may be: a second try goes by a new one.
+        self._go_to(backend, by_new_connection=excluded is not None)
+        return True
+
+    def _go_to(self, backend: Backend, *, by_new_connection: bool) -> None:
         self._leave_backend()
         self.backend = backend
         backend.in_flight += 1
         self._attempt_deadline = self.proxy.now() + self.proxy.settings.first_byte_timeout
-        connection = self.proxy.pools[backend].take()
+        connection = None if by_new_connection else self.proxy.pools[backend].take()
         if connection is not None:
             self._send(connection)
         else:
             self._connecting = asyncio.create_task(self._connect(backend))
-        return True
 
     async def _connect(self, backend: Backend) -> None:
         try:
@@ -132,9 +138,11 @@ class Exchange:
         self._connection = connection
         remaining_ms = max(1, int((self._deadline - self.proxy.now()) * 1000))
         connection.send(self, self.head.block(remaining_ms) + b"".join(self._body))
-        if not self._replayable:
-            self._body.clear()
+        if self._body_bytes > self.proxy.settings.max_replay:
+            self._too_long_to_keep()
             self.client.resume_reading()
+        if self.client.write_paused:
+            connection.hold(True)
 
     def _attempt_failed(self, failure: Failure, reason: str, *, forbidden: bool = False) -> None:
         """Try another backend if that is safe, else answer with the failure."""
@@ -149,9 +157,10 @@ class Exchange:
             replayable=self._replayable,
             forbidden=forbidden,
         )
-        if allowed and failure == "stale":
+        if allowed and failure == "stale" and not self.attempts.free_tries:
             self.attempts.free_tries += 1
-            self._try_backend(excluded=None)
+            self.proxy.retried(failure)
+            self._go_to(failed, by_new_connection=True)
         elif allowed and self._try_backend(excluded=failed):
             self.attempts.retries += 1
             self.proxy.retried(failure)
@@ -229,7 +238,7 @@ class Exchange:
 
     def response_failed(self, why: str, *, protocol: bool) -> None:
         connection = self._connection
-        if self._answer is None and connection is not None and connection.used and not protocol:
+        if self._answer is None and connection is not None and connection.was_idle and not protocol:
             self._attempt_failed("stale", why)
         else:
             self._attempt_failed("protocol" if protocol else "reset", why)
@@ -245,11 +254,8 @@ class Exchange:
 
     def answer_paused(self, paused: bool) -> None:
         """The client reads slowly, or again."""
-        if self._connection is not None and not self._connection.transport.is_closing():
-            if paused:
-                self._connection.transport.pause_reading()
-            else:
-                self._connection.transport.resume_reading()
+        if self._connection is not None:
+            self._connection.hold(paused)
 
     # Ends
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+from contextlib import suppress
 
 from .backends import Backend, HealthCount
 from .proxy import Proxy
@@ -26,9 +27,10 @@ class HealthCheck:
         self._backend = backend
         self._rng = rng
         self._count = HealthCount(proxy.settings.fall, proxy.settings.rise)
+        proxy.refused_by[backend] = self.refused
         # A pool of its own: a check must not be answered for by a request's connection.
         self._pool = ConnectionPool(backend, proxy.settings)
-        self.checked = False
+        self._told = backend.healthy
 
     async def run(self) -> None:
         interval = self._proxy.settings.health_interval
@@ -47,18 +49,28 @@ class HealthCheck:
                 passed = await self._ask()
         except ConnectionRefusedError:
             passed = False
-            backend.healthy = self._count.refused()
+            self.refused()
         except OSError:
             passed = False
             backend.healthy = self._count.failed(before)
         else:
             now_healthy = self._count.passed if passed else self._count.failed
             backend.healthy = now_healthy(before)
-        self.checked = True
         self._proxy.counts.checked(backend.label, passed=passed)
-        if backend.healthy != before:
-            state = "is back" if backend.healthy else "is out"
-            print(f"balancer: backend {backend.label} {state}", file=sys.stderr, flush=True)
+        if backend.healthy not in (before, self._told):
+            self._tell()
+
+    def refused(self) -> None:
+        """A request or a check found that nobody listens."""
+        self._backend.healthy = self._count.refused()
+        if self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self._backend.healthy
+        state = "is back" if self._told else "is out"
+        with suppress(OSError):  # a log that nobody reads is no reason to stop checking
+            print(f"balancer: backend {self._backend.label} {state}", file=sys.stderr, flush=True)
 
     async def _ask(self) -> bool:
         connection = self._pool.take() or await self._pool.connect()

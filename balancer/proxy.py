@@ -64,6 +64,7 @@ class Proxy:
             backend: ConnectionPool(backend, settings) for backend in self.round_robin.backends
         }
         self.choose = self.round_robin.choose
+        self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
         self.in_flight = 0
         self.draining = False
         self.clients: set[ClientConnection] = set()
@@ -94,9 +95,11 @@ class Proxy:
         self._load.request_finished()
 
     def connect_failed(self, backend: Backend, error: OSError) -> None:
-        """Nobody listens there: no request waits for a check to find that out."""
-        if isinstance(error, ConnectionRefusedError):
-            backend.healthy = False
+        """Nobody listens there: no request waits for a check to find that out. Without checks
+        nothing could bring the backend back, so it stays."""
+        told = self.refused_by.get(backend)
+        if told is not None and isinstance(error, ConnectionRefusedError):
+            told()
 
     def attempt_failed(self, backend: Backend, failure: Failure) -> None:
         self.counts.upstream_error(backend.label, failure)
@@ -123,7 +126,7 @@ class Proxy:
                     "status": exchange.status,
                     "duration_ms": round(seconds * 1000, 3),
                     "backend": backend,
-                    "retries": exchange.attempts.retries,
+                    "retries": exchange.attempts.retries + exchange.attempts.free_tries,
                     "bytes": exchange.bytes_sent,
                     "ended": exchange.ended,
                 }

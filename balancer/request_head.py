@@ -29,7 +29,12 @@ _REPLACED = frozenset(
 )  # fmt: skip
 _DROPPED = HOP_BY_HOP | _REPLACED
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+# Methods of RTSP and ICE, which the parser speaks too.
+_OTHER_PROTOCOLS = frozenset(
+    (b"SOURCE", b"DESCRIBE", b"ANNOUNCE", b"SETUP", b"PLAY", b"PAUSE", b"TEARDOWN", b"RECORD",
+     b"GET_PARAMETER", b"SET_PARAMETER", b"REDIRECT", b"FLUSH", b"PRI")
+)  # fmt: skip
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([/?].*)?")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _TARGET_BAD = re.compile(rb"[\x00-\x20\x7f#]")
@@ -76,6 +81,10 @@ def read(
         peer: the client's address, as text.
         new_id: gives an id to a request that has none.
     """
+    if parsed.version not in ("1.0", "1.1"):
+        raise RefusedError(505, "only HTTP/1.0 and 1.1 are spoken here")
+    if parsed.method in _OTHER_PROTOCOLS:
+        raise RefusedError(501, "this method is not one of HTTP")
     if len(parsed.fields) > settings.max_fields:
         raise RefusedError(431, f"more than {settings.max_fields} header fields")
     if len(parsed.target) > settings.max_target:
@@ -147,9 +156,14 @@ def _host(values: list[bytes] | None, parsed: ParsedRequest) -> bytes:
         if parsed.version != "1.0":
             raise RefusedError(400, "Host is missing")
         return b""
-    if len(values) > 1 or not _HOST.fullmatch(values[0]):
+    if len(values) > 1 or not _is_host(values[0]):
         raise RefusedError(400, "Host must be one host and port")
     return values[0]
+
+
+def _is_host(value: bytes) -> bool:
+    found = _HOST.fullmatch(value)
+    return found is not None and int(found[1] or 0) <= 65535
 
 
 def _target(parsed: ParsedRequest, host: bytes) -> tuple[bytes, bytes]:
@@ -165,7 +179,7 @@ def _target(parsed: ParsedRequest, host: bytes) -> tuple[bytes, bytes]:
     if target == b"*" and parsed.method == b"OPTIONS":
         return target, host
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute and _HOST.fullmatch(absolute[1]):
+    if absolute and _is_host(absolute[1]):
         path = absolute[2] or b"/"
         return (path if path.startswith(b"/") else b"/" + path), absolute[1]
     raise RefusedError(400, "target must be a path")

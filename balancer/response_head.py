@@ -13,6 +13,7 @@ from .request_head import HOP_BY_HOP, Field, RequestHead
 BodyEnd = Literal["none", "length", "chunked", "close"]
 
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
+_NOT_TEXT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY = frozenset({204, 304})
 
 
@@ -36,6 +37,10 @@ def read(
     status: int, reason: bytes, fields: list[Field], *, request_method: bytes, keep_alive: bool
 ) -> ResponseHead:
     """Decide what a parsed answer head means (RFC 9112 6.3). Raises BadResponseError."""
+    if not 200 <= status <= 599:
+        raise BadResponseError(f"status {status} of the answer")
+    if _NOT_TEXT.search(reason):
+        raise BadResponseError("control characters in the reason of the answer")
     kept: list[Field] = []
     lengths: list[bytes] = []
     encodings: list[bytes] = []

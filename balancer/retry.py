@@ -32,7 +32,8 @@ def may_retry(
 
     Args:
         failure: "stale" is a kept connection that closed before the first byte of an answer: the
-            backend most likely closed it for idleness, so one such try is free.
+            backend most likely closed it for idleness, so one such try is free; it goes to the
+            same backend by a new connection.
         method: of the request, as on the wire.
         attempts: what was used so far.
         replayable: the body sent so far is still at hand.
@@ -40,8 +41,8 @@ def may_retry(
     """
     if forbidden or not replayable:
         return False
-    if failure == "stale":
-        return method in SAFE_METHODS and attempts.free_tries < 1
+    if failure == "stale" and method in SAFE_METHODS and attempts.free_tries < 1:
+        return True
     if attempts.retries >= MAX_RETRIES:
         return False
     return failure == "connect" or method in SAFE_METHODS

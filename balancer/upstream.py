@@ -44,6 +44,7 @@ class BackendConnection(asyncio.Protocol):
         self.used = False  # has carried an answer: a close before the next may be mere idleness
         self.idle_since = 0.0
         self._closed = False
+        self._held = False
         self._fields: list[Field] = []
         self._reason = b""
         self._head: ResponseHead | None = None
@@ -57,9 +58,24 @@ class BackendConnection(asyncio.Protocol):
         self.receiver = receiver
         self.transport.write(head)
 
+    @property
+    def was_idle(self) -> bool:
+        """It has carried an answer before, and no byte of the present one has come."""
+        return self.used and not self._head_bytes
+
+    def hold(self, paused: bool) -> None:
+        """Stop reading the answer while who wants it cannot take more, or go on."""
+        if paused != self._held and not self.transport.is_closing():
+            self._held = paused
+            if paused:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
     def release(self) -> None:
         """Back to the pool after a complete answer, if the connection may be kept."""
         self.receiver = None
+        self.hold(False)
         if self._reusable and not self._closed and not self.transport.is_closing():
             self.used = True
             if self._head is not None and self._head.body_end == "none":
@@ -85,17 +101,22 @@ class BackendConnection(asyncio.Protocol):
             self.pool.discard(self)
             self.close()
             return
-        if not self._in_body:
+        if self._in_body:
+            self._bytes_without_body += len(data)
+        else:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail("switched protocols unasked")
-        except (httptools.HttpParserError, BadResponseError) as error:
+        except httptools.HttpParserError as error:
+            if not isinstance(error.__context__, BadResponseError | None):
+                told = {"message": "answer callback failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(told)
             self._fail(_reason(error))
         else:
-            if not self._in_body and self._head_bytes > MAX_ANSWER_HEAD:
-                self._fail("head without end")
+            if max(self._head_bytes, self._bytes_without_body) > MAX_ANSWER_HEAD:
+                self._fail("head or trailers without end")
         if self._complete and self.receiver is receiver:
             receiver.response_end()
         else:
@@ -142,6 +163,8 @@ class BackendConnection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if self._complete or self.receiver is None or 100 <= status < 200:
             return
+        if self._parser.get_http_version() not in ("1.0", "1.1"):
+            raise BadResponseError("version of the answer is neither 1.0 nor 1.1")
         head = read(
             status,
             self._reason,
@@ -150,6 +173,7 @@ class BackendConnection(asyncio.Protocol):
             keep_alive=self._parser.should_keep_alive(),
         )
         self._head = head
+        self._head_bytes = 1  # it is read, and what came with it was body
         self._in_body = True
         self._reusable = head.keep_alive and head.body_end != "close"
         self.receiver.response_head(head)
@@ -157,6 +181,7 @@ class BackendConnection(asyncio.Protocol):
             self._complete = True
 
     def on_body(self, data: bytes) -> None:
+        self._bytes_without_body = 0
         if self._complete:  # a body where none may be
             self._reusable = False
         elif self.receiver is not None:
@@ -179,7 +204,7 @@ class BackendConnection(asyncio.Protocol):
         """Forget the last answer before the next request is sent."""
         self._complete = self._in_body = self._reusable = False
         self._head = None
-        self._head_bytes = 0
+        self._head_bytes = self._bytes_without_body = 0
 
     def _new_parser(self) -> None:
         self._parser = httptools.HttpResponseParser(self)

@@ -47,7 +47,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
     acceptor = worker.listen(lambda: ClientConnection(proxy))
     worker.ready()
     recorder.gauge("workers", state="ready").set(1)
-    await worker.told_to_stop()
+    await _until_told(worker, tasks)
     recorder.gauge("workers", state="ready").set(0)
     acceptor.close()
     await proxy.drain(linger=worker.linger_seconds, limit=worker.drain_seconds)
@@ -56,6 +56,17 @@ async def serve(worker: Worker, settings: Settings) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     log.close()
+
+
+async def _until_told(worker: Worker, tasks: list[asyncio.Task[None]]) -> None:
+    """Return when the worker must stop. A part that runs in the background and ends was not
+    meant to: its exception ends the worker, and the pool starts another."""
+    told = asyncio.create_task(worker.told_to_stop())
+    await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            told.cancel()
+            task.result()
 
 
 async def _serve_admin(proxy: Proxy, page: MetricsPage, worker: Worker) -> web.AppRunner:

@@ -328,4 +328,5 @@ class Pool:
                 self._children.kill(child, signal.SIGKILL)
 
     def _say(self, message: str) -> None:
-        print(f"{self._settings.name}: {message}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # nobody reads our log any more: no reason to stop working
+            print(f"{self._settings.name}: {message}", file=sys.stderr, flush=True)

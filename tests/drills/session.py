@@ -91,10 +91,9 @@ def _without_figures(drill: Drill, verdict: Verdict, reason: str) -> DrillResult
 
 
 def _add(results: Results, result: DrillResult, settings: RunSettings) -> DrillResult:
-    repeat = (
-        f"make drill NAME={result.name} "
-        f"ARGS='--rate {settings.rate:g} --seconds {settings.seconds:g} --seed {settings.seed}'"
-    )
+    length = "--short" if settings.short else f"--seconds {settings.seconds:g}"
+    options = f"{length} --rate {settings.rate:g} --seed {settings.seed}"
+    repeat = f"make drill NAME={result.name} ARGS='{options}'"
     result = replace(result, repeat=repeat)
     results.drills.append(result)
     return result

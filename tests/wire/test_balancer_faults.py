@@ -36,12 +36,86 @@ async def dead_backend() -> ScriptedBackend:
 
 async def test_a_backend_that_refuses_is_hidden_and_out_at_once():
     dead, alive = await dead_backend(), await ScriptedBackend().start()
-    async with running(dead.address, alive.address) as balancer:
+    options = {"checks": True, "health_interval": 60.0, "fall": 5}
+    async with running(dead.address, alive.address, **options) as balancer:
         for _ in range(20):
             assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
-        assert balancer.metric("balancer_retries_total", "connect") == 1
+        assert balancer.metric("balancer_retries_total", "connect") <= 1
+        assert not balancer.proxy.backends[0].healthy
         assert len(alive.heads) == 20
     await alive.stop()
+
+
+async def test_without_checks_a_backend_that_refused_once_is_tried_again():
+    flaky, alive = await dead_backend(), await ScriptedBackend().start()
+    async with running(flaky.address, alive.address) as balancer:
+        for _ in range(4):
+            assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+        back = await ScriptedBackend(port=flaky.port).start()
+        for _ in range(4):
+            await balancer.get()
+        assert len(back.heads) == 2
+        await back.stop()
+    await alive.stop()
+
+
+async def test_stale_kept_connections_to_both_backends_cost_no_failure():
+    async def once(reader, writer, head):
+        if writer in seen:
+            writer.transport.abort()
+            return
+        seen.add(writer)
+        writer.write(OK)
+
+    seen: set[object] = set()
+    backends = [await ScriptedBackend(once).start() for _ in range(2)]
+    async with running(*(backend.address for backend in backends)) as balancer:
+        for _ in range(20):
+            assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+        assert balancer.metric("balancer_retries_total", "stale") > 0
+    for backend in backends:
+        await backend.stop()
+
+
+async def test_a_large_post_moves_on_when_the_connection_was_refused():
+    async def takes_it(reader, writer, head):
+        await reader.readexactly(200_000)
+        writer.write(OK)
+
+    dead, alive = await dead_backend(), await ScriptedBackend(takes_it).start()
+    async with running(dead.address, alive.address) as balancer:
+        answer = await balancer.raw(
+            b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 200000\r\nConnection: close\r\n\r\n"
+            + b"x" * 200_000
+        )
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+    await alive.stop()
+
+
+@pytest.mark.parametrize("status_line", [b"099 X", b"000 X", b"200 a\x1bb", b"700 X"])
+async def test_an_odd_status_line_becomes_502(status_line):
+    odd = b"HTTP/1.1 " + status_line + b"\r\nContent-Length: 2\r\n\r\nok"
+    liar = await ScriptedBackend(answers(odd)).start()
+    async with running(liar.address) as balancer:
+        assert (await balancer.get()).startswith(b"HTTP/1.1 502 ")
+    await liar.stop()
+
+
+async def test_more_statuses_than_the_metrics_have_room_for_stop_no_request():
+    async def any_status(reader, writer, head):
+        number = int(head.split(b" ")[1][1:])
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % (200 + number % 400))
+
+    backend = await ScriptedBackend(any_status).start()
+    async with running(backend.address) as balancer:
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            for number in range(400):
+                if 200 + number in (204, 304) or number in (302, 303, 304):
+                    continue
+                answer = await balancer.get(f"/{number}", method=method)
+                assert answer.startswith(b"HTTP/1.1 %d " % (200 + number)), (method, number)
+        assert balancer.proxy.in_flight == 0
+    await backend.stop()
 
 
 async def test_a_post_moves_on_when_the_connection_was_refused():

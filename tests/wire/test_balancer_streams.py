@@ -36,6 +36,79 @@ async def test_connections_to_a_backend_are_kept():
     await backend.stop()
 
 
+async def test_a_pipelined_body_that_comes_late_still_arrives():
+    async def echoes(reader, writer, head):
+        body = await reader.readexactly(6) if b"Content-Length" in head else b"none"
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    backend = await ScriptedBackend(echoes).start()
+    async with running(backend.address) as balancer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: d\r\n\r\n"
+            b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc"
+        )
+        await asyncio.sleep(0.2)
+        writer.write(b"def")
+        async with asyncio.timeout(5):
+            assert (await reader.read()).endswith(b"abcdef")
+        writer.close()
+    await backend.stop()
+
+
+async def test_waiting_behind_others_counts_against_no_time_out():
+    async def slowly(reader, writer, head):
+        await asyncio.sleep(0.25)
+        writer.write(OK)
+
+    backend = await ScriptedBackend(slowly).start()
+    async with running(backend.address, total_timeout=0.8) as balancer:
+        one = b"GET / HTTP/1.1\r\nHost: d\r\n\r\n"
+        answer = await balancer.raw(one * 5 + one[:-2] + b"Connection: close\r\n\r\n")
+        assert answer.count(b"HTTP/1.1 200 OK") == 6
+    await backend.stop()
+
+
+async def test_answers_that_nobody_reads_are_held_back_behind_each_other_too():
+    sent = 0
+
+    async def floods(reader, writer, head):
+        nonlocal sent
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 65536000\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b"x" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async def fills(reader, writer, head):
+        if b"/fill" in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"y" * 8000000)
+        else:
+            await floods(reader, writer, head)
+
+    backend = await ScriptedBackend(fills).start()
+    async with running(backend.address) as balancer:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port, limit=1024)
+        writer.write(b"GET /fill HTTP/1.1\r\nHost: d\r\n\r\nGET /flood HTTP/1.1\r\nHost: d\r\n\r\n")
+        await asyncio.sleep(1.5)
+        assert sent < 32_000_000
+        writer.transport.abort()
+    await backend.stop()
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"5;a="])
+async def test_trailers_and_chunk_extensions_without_end_are_refused(endless):
+    backend = await ScriptedBackend(never_answers).start()
+    async with running(backend.address) as balancer:
+        answer = await balancer.raw(
+            b"POST / HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + endless
+            + b"a" * 600_000
+        )
+        assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+    await backend.stop()
+
+
 async def test_pipelined_requests_are_answered_in_order():
     async def echoes_path(reader, writer, head):
         path = head.split(b" ")[1]
@@ -337,6 +410,11 @@ async def test_a_request_id_that_is_well_formed_is_kept_and_sent_back():
             + b"a" * 1100000,
             413,
         ),
+        (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        (b"GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505),
+        (b"SOURCE / ICE/1.0\r\nHost: a\r\n\r\n", 501),
+        (b"GET_PARAMETER / RTSP/1.0\r\nHost: a\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: a:99999\r\n\r\n", 400),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     ],
 )

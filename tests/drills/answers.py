@@ -162,7 +162,8 @@ def _not_200(reply: Reply) -> Judgement | None:
         return None
     if reply.status == 503 and reply.retry_after:
         return Judgement("refused", reason="503 with Retry-After")
-    return Judgement("error", reason=f"status {reply.status}: {reply.body[:80]!r}")
+    said = (_object(reply.body) or {}).get("error")  # without the request's id: they are counted
+    return Judgement("error", reason=f"status {reply.status}: {said or reply.body[:80]!r}")
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

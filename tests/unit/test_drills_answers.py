@@ -48,6 +48,12 @@ def test_an_answer_to_the_front_page_is_judged_by_what_was_promised(reply: Reply
     assert judge_ask(reply).outcome == outcome
 
 
+def test_failures_that_differ_by_their_request_alone_have_one_reason():
+    said = {judge_ask(Reply(502, body=b'{"error": "cut", "request_id": "%d"}' % n)) for n in (1, 2)}
+    assert {judgement.reason for judgement in said} == {"status 502: cut"}
+    assert judge_ask(Reply(500, body=b"<html>")).reason == "status 500: b'<html>'"
+
+
 def test_only_an_answer_that_says_stored_is_taken_for_an_acknowledgement():
     assert judge_ask(ok()).digest == digest(GOOD["data"])
     assert judge_ask(ok(stored=False, id=None)).digest == ""

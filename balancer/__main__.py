@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import math
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -13,6 +16,8 @@ from monitoring.topology import SettingError
 from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Worker
 
 from .settings import Address, Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class AddressType(click.ParamType[Address]):
@@ -34,12 +39,35 @@ class AddressType(click.ParamType[Address]):
 
 
 ADDRESS = AddressType()
-option = functools.partial(click.option, show_envvar=True)
-SECONDS = click.FloatRange(min=0, min_open=True)
+
+
+class Seconds(click.FloatRange):
+    """More than nothing, at most a day; nan and inf are no times."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=86400, min_open=True)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
+def option(flag: str, *names: str, envvar: str | None = None, **more: Any) -> Callable[[F], F]:
+    """An option that is also an environment variable, BALANCER_MAX_BODY for --max-body, and is
+    named by both when its value is refused."""
+    variable = envvar or "BALANCER_" + flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, *names, envvar=variable, show_envvar=True, **more)
+
+
+SECONDS = Seconds()
 BYTES = click.IntRange(min=0)
 
 
-@click.command(context_settings={"auto_envvar_prefix": "BALANCER", "show_default": True})
+@click.command(context_settings={"show_default": True})
 @option("--listen", type=ADDRESS, default="127.0.0.1:8080", help="Where clients come in.")
 @option(
     "--backend",
@@ -193,10 +221,10 @@ def _settings(options: dict[str, object]) -> Settings:
     settings = Settings(**known)  # type: ignore[arg-type]
     if len(set(settings.backends)) != len(settings.backends):
         raise click.UsageError("Invalid value for '--backend': the same backend twice")
-    if settings.health_path is not None and not settings.health_path.startswith("/"):
+    if settings.health_path is not None and not re.fullmatch(r"/[!-~]*", settings.health_path):
         raise click.UsageError(
             f"Invalid value for '--health-path': {settings.health_path!r}"
-            " must begin with / or be off"
+            " must be a path that begins with /, or off"
         )
     return settings
 

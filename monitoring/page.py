@@ -74,10 +74,14 @@ class MetricsPage:
     def recorder(self, row: int) -> Recorder:
         """The row's metrics for the calling process: counters go on, gauges are unreported.
 
+        A row that another living process still counts in (a worker that outlived its parent) is
+        left to it, and the last free row is taken instead: a cell has one writer.
+
         Raises IndexError for a row the page does not have.
         """
         if not 0 <= row < self.rows:
             raise IndexError(f"metrics row {row} is outside 0..{self.rows - 1}")
+        row = self._free_row(row)
         cells = self._values[row * self.columns : (row + 1) * self.columns]
         for (name, _suffix, _labels), column in self.series().items():
             metric = BY_NAME.get(name)
@@ -87,6 +91,12 @@ class MetricsPage:
         self._started[row] = _start_of(pid)
         self._owners[row] = pid
         return Recorder(self, cells)
+
+    def _free_row(self, wanted: int) -> int:
+        taken = {row for row in self.live_rows() if self._owners[row] != os.getpid()}
+        if wanted not in taken:
+            return wanted
+        return next((row for row in reversed(range(self.rows)) if row not in taken), wanted)
 
     def live_rows(self) -> set[int]:
         """The rows whose process is alive: only their gauges are still facts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 
@@ -32,6 +33,11 @@ def listen(settings: PoolSettings) -> socket.socket:
     try:
         return patiently(_listen, settings)
     except OSError as error:
+        if not _in_use(error) or not _end_orphans(settings.port):
+            raise StartError(_bind_error(settings, error)) from None
+    try:
+        return patiently(_listen, settings)
+    except OSError as error:
         raise StartError(_bind_error(settings, error)) from None
 
 
@@ -54,6 +60,27 @@ def _listen(settings: PoolSettings) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _end_orphans(port: int) -> bool:
+    """Kill workers of a pool like this one that outlived their parent because they hang.
+
+    They have our command line, keep our port, and their parent is no pool any more. Returns
+    whether there were any.
+    """
+    own = psutil.Process().cmdline()
+    ended = False
+    for connection in psutil.net_connections("tcp"):
+        address = connection.laddr
+        if connection.status != psutil.CONN_LISTEN or not address or address.port != port:
+            continue
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(connection.pid)
+            parent = process.parent()
+            if process.cmdline() == own and (parent is None or parent.cmdline() != own):
+                process.kill()
+                ended = True
+    return ended
 
 
 def _in_use(error: BaseException) -> bool:

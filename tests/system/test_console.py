@@ -14,6 +14,7 @@ def test_the_page_and_the_api_agree_with_supervisorctl(stack: RunningStack):
     page = stack.get("/", "CONSOLE_PORT")
     assert page.status == 200
     assert "default-src" in page.headers["Content-Security-Policy"]
+    eventually(lambda: set(verdict(stack).values()) <= {"ready", "off", "absent"}, "all ready")
     conditions = verdict(stack)
     for name in ("redis1", "redis2", "unstable", "app1", "app2", "balancer", "prometheus"):
         assert conditions[name] == "ready", name

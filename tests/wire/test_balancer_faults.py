@@ -36,8 +36,8 @@ async def dead_backend() -> ScriptedBackend:
 
 async def test_a_backend_that_refuses_is_hidden_and_out_at_once():
     dead, alive = await dead_backend(), await ScriptedBackend().start()
-    options = {"checks": True, "health_interval": 60.0, "fall": 5}
-    async with running(dead.address, alive.address, **options) as balancer:
+    addresses = dead.address, alive.address
+    async with running(*addresses, checks=True, health_interval=60.0, fall=5) as balancer:
         for _ in range(20):
             assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
         assert balancer.metric("balancer_retries_total", "connect") <= 1

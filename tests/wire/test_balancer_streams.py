@@ -72,7 +72,7 @@ async def test_waiting_behind_others_counts_against_no_time_out():
 async def test_answers_that_nobody_reads_are_held_back_behind_each_other_too():
     sent = 0
 
-    async def floods(reader, writer, head):
+    async def floods(writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 65536000\r\n\r\n")
         for _ in range(1000):
@@ -84,7 +84,7 @@ async def test_answers_that_nobody_reads_are_held_back_behind_each_other_too():
         if b"/fill" in head:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"y" * 8000000)
         else:
-            await floods(reader, writer, head)
+            await floods(writer)
 
     backend = await ScriptedBackend(fills).start()
     async with running(backend.address) as balancer:

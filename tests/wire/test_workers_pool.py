@@ -146,6 +146,17 @@ def test_the_address_can_be_had_again_right_after_the_parent_was_killed(start):
     assert start().wait_ready().process.poll() is None
 
 
+def test_a_frozen_worker_that_outlived_its_parent_does_not_keep_the_next_one_out(start):
+    pool = start().wait_ready()
+    frozen = pool.workers()[0]
+    os.kill(frozen, signal.SIGSTOP)
+    pool.process.kill()
+    pool.process.wait()
+    pool.log.write_text("")
+    assert start().wait_ready().process.poll() is None
+    eventually(lambda: not psutil.pid_exists(frozen), "the frozen one is ended")
+
+
 def test_a_port_in_use_is_one_line_that_names_who_has_it_and_what_moves_it(start, free_port):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", free_port))

@@ -8,7 +8,6 @@ flatter whoever is slower, and other programs on the machine would be part of th
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import time
@@ -68,20 +67,21 @@ def measure(bench: Bench, case: str, sides: Sequence[Side], load: Cpus | None = 
         load: where wrk runs, if not on the CPU of the load.
     """
     cpus = bench.cores.load if load is None else load
+    effort = bench.effort
     for side in sides:
-        if bench.effort.warmup:
+        if effort.wrk_warmup:
             bench.step(f"{case}: {side.title}, warm-up")
-            run_wrk(bench, side.contender.port, side.request, bench.effort.warmup, cpus)
-    for number in range(1, bench.effort.rounds + 1):
+            run_wrk(bench, side.contender.port, side.request, effort.wrk_warmup, cpus)
+    for number in range(1, effort.wrk_rounds + 1):
         for side in sides:
-            bench.step(f"{case}: {side.title}, round {number} of {bench.effort.rounds}")
+            bench.step(f"{case}: {side.title}, round {number} of {effort.wrk_rounds}")
             _sample(bench, case, side, cpus)
             bench.trim_logs()
 
 
 def _sample(bench: Bench, case: str, side: Side, cpus: Cpus) -> None:
     used, began = side.contender.cpu_seconds(), time.monotonic()
-    run = run_wrk(bench, side.contender.port, side.request, bench.effort.seconds, cpus)
+    run = run_wrk(bench, side.contender.port, side.request, bench.effort.wrk_seconds, cpus)
     used, took = side.contender.cpu_seconds() - used, time.monotonic() - began
     problem = run.problem(side.request.least)
     if run.marked:
@@ -102,7 +102,7 @@ def _sample(bench: Bench, case: str, side: Side, cpus: Cpus) -> None:
 def run_wrk(bench: Bench, port: int, request: Request, seconds: int, cpus: Cpus) -> WrkRun:
     """Raises ProgramError when wrk itself fails."""
     command = [
-        bench.program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{math.ceil(seconds)}s",
+        bench.program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
         "--timeout", "10s", "-s", str(_SCRIPT), f"http://127.0.0.1:{port}{request.path}", "--",
     ]  # fmt: skip
     if request.upload:

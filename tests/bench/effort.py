@@ -11,12 +11,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Seconds are those of one sample. wrk knows whole seconds only."""
+    """Seconds are those of one sample. wrk knows whole seconds only; more rounds of one second
+    say more than fewer of two.
+    """
 
     name: str
     rounds: int
-    seconds: int
-    warmup: int
+    seconds: float
+    wrk_rounds: int
+    wrk_seconds: int
+    wrk_warmup: int
     paced_seconds: float
     paced_warmup: float
     resilience_rounds: int
@@ -37,8 +41,10 @@ class Effort:
 QUICK = Effort(
     "quick",
     rounds=1,
-    seconds=1,
-    warmup=0,
+    seconds=1.0,
+    wrk_rounds=1,
+    wrk_seconds=1,
+    wrk_warmup=0,
     paced_seconds=0.5,
     paced_warmup=0.1,
     resilience_rounds=1,
@@ -51,20 +57,24 @@ QUICK = Effort(
 STANDARD = Effort(
     "standard",
     rounds=3,
-    seconds=2,
-    warmup=1,
-    paced_seconds=1.2,
-    paced_warmup=0.3,
+    seconds=2.0,
+    wrk_rounds=4,
+    wrk_seconds=1,
+    wrk_warmup=1,
+    paced_seconds=1.0,
+    paced_warmup=0.2,
     resilience_rounds=3,
-    resilience_seconds=10.0,
+    resilience_seconds=8.0,
     footprint_requests=1_000_000,
-    footprint_seconds=20.0,
+    footprint_seconds=10.0,
 )
 FULL = Effort(
     "full",
     rounds=7,
-    seconds=5,
-    warmup=2,
+    seconds=5.0,
+    wrk_rounds=9,
+    wrk_seconds=4,
+    wrk_warmup=2,
     paced_seconds=5.0,
     paced_warmup=0.5,
     resilience_rounds=5,

@@ -44,7 +44,8 @@ def shown(value: float, unit: str) -> str:
         case "bytes":
             return f"{value / 2**20:,.1f} MiB"
         case "share":
-            return f"{value:.1%}" if 0 < abs(value) < 0.1 else f"{value:.0%}"
+            places = 0 if value == 0 or abs(value) >= 0.1 else 1 if abs(value) >= 0.001 else 3
+            return f"{value:.{places}%}"
         case "times":
             return f"{_three_digits(value)} ×"
         case _:

@@ -38,7 +38,7 @@ def summary(results: Sequence[Result]) -> str:
     for result in results:
         for case in result.cases:
             ours, base = result.find(case, "ours"), result.find(case, result.baseline)
-            if ours is None or base is None:
+            if ours is None or base is None or base is ours:
                 continue
             what = f"{result.title}: {case}" if len(result.cases) > 1 else result.title
             figures = [_figure(result, row, result.headline) for row in (ours, base)]

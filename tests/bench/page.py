@@ -61,7 +61,7 @@ def _overview(results: list[Result]) -> str:
         metric, last = result.headline, ""
         for case in result.cases:
             ours, base = result.find(case, "ours"), result.find(case, result.baseline)
-            if ours is None or base is None:
+            if ours is None or base is None or base is ours:
                 continue
             title = f'<a href="#{escape(result.name)}">{escape(result.title)}</a>'
             cells = _cell(result, ours, metric, plain=True) + _cell(

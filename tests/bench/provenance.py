@@ -23,8 +23,8 @@ def of_one(result: Result) -> str:
     commit = f" at commit {run['commit']}" if run["commit"] else ""
     quick = "; a quick run: these are no figures" if run["effort"] == "quick" else ""
     return (
-        f"Measured {run['made'][:10]}{commit} in {run['seconds']:.0f} s,"
-        f" {run['rounds']} rounds{quick}. {machine(result)}. Versions: {versions}."
+        f"Measured {run['made'][:10]}{commit} in {run['seconds']:.0f} s{quick}."
+        f" {machine(result)}. Versions: {versions}."
         f" Other programs used {run['used_by_others']:.0%} of the CPUs meanwhile."
     )
 

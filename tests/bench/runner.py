@@ -69,7 +69,6 @@ def run_one(
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - began, 1),
         "effort": effort.name,
-        "rounds": effort.rounds,
         "commit": machine.commit(),
         "machine": machine.facts(),
         "versions": {**bench.versions, **machine.packages(_PACKAGES)},

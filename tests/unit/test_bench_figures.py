@@ -65,6 +65,7 @@ def test_percentiles_of_a_hundred():
         (44878069, "bytes", "42.8 MiB"),
         (0.0131, "share", "1.3%"),
         (0.31, "share", "31%"),
+        (0.00012, "share", "0.012%"),
         (0.0, "share", "0%"),
         (0.35, "times", "0.35 ×"),
         (11.63, "times", "11.6 ×"),

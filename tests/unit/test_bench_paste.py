@@ -14,7 +14,6 @@ RUN = {
     "made": "2026-11-22T23:00:00+00:00",
     "seconds": 12.0,
     "effort": "standard",
-    "rounds": 3,
     "commit": "abc1234567",
     "machine": {
         "cpu": "Some CPU", "cpus": 2, "memory_gib": 24, "system": "Linux 6", "python": "3.11.2",

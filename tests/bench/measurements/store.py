@@ -50,7 +50,7 @@ def _client(bench: Bench, client: str, urls: Sequence[str]) -> Tally:
 
 def _redis_benchmark(bench: Bench, port: int) -> Tally:
     """SET and GET, as many of each. Raises MissingProgramError."""
-    each = _COMMANDS_A_SECOND * bench.effort.seconds // 2
+    each = round(_COMMANDS_A_SECOND * bench.effort.seconds / 2)
     command = [
         bench.program("redis-benchmark"), "-p", str(port), "-c", str(CALLERS), "-t", "set,get",
         "-d", str(len(VALUE)), "-r", "1000000", "-n", str(each), "--csv",

@@ -71,4 +71,4 @@ bench-packages: # without the wheels of other proxies, where there are none, the
 	@$(PYTHON) -I monitoring/bootstrap.py --dev --bench || $(PYTHON) -I monitoring/bootstrap.py --dev
 
 set-up-done:
-	@test -x .venv/bin/python || { echo "error: nothing is set up here yet: make up" >&2; exit 1; }
+	@test -f .venv/.installed || { echo "error: nothing is set up here yet: make up" >&2; exit 1; }

@@ -61,6 +61,12 @@ def runs(python: str) -> bool:
         return False
 
 
+def has_pip() -> bool:
+    """A .venv that was interrupted while it was made has a Python and no pip."""
+    check = [str(PYTHON), "-m", "pip", "--version"]
+    return subprocess.call(check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+
+
 def fingerprint() -> str:
     """Changes with the packages wanted and with the place: a moved .venv does not work."""
     digest = hashlib.sha256(str(Path.cwd()).encode())
@@ -79,7 +85,7 @@ def stamp_says(wanted: str, extras: str) -> bool:
 
 
 def make_venv() -> None:
-    if runs(str(PYTHON)):
+    if runs(str(PYTHON)) and has_pip():
         return
     say("making .venv with Python " + ".".join(str(part) for part in sys.version_info[:3]))
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
@@ -132,7 +138,8 @@ def install(extras: str) -> None:
         return
     LOG.parent.mkdir(parents=True, exist_ok=True)
     LOG.write_text(output)
-    errors = [line for line in output.split("\n") if line.startswith("ERROR")]
+    lines = [line.strip() for line in output.split("\n")]
+    errors = [line for line in lines if line.startswith("ERROR")]
     reason = errors[0] if errors else last_line(output)
     raise SetupError(f"pip could not install the packages: {reason} (all it said: {LOG})")
 

@@ -163,7 +163,7 @@ def _not_200(reply: Reply) -> Judgement | None:
     if reply.status == 503 and reply.retry_after:
         return Judgement("refused", reason="503 with Retry-After")
     said = (_object(reply.body) or {}).get("error")  # without the request's id: they are counted
-    return Judgement("error", reason=f"status {reply.status}: {said or reply.body[:80]!r}")
+    return Judgement("error", reason=f"status {reply.status}: {said or repr(reply.body[:80])}")
 
 
 def _object(body: bytes) -> dict[str, Any] | None:

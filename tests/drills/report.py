@@ -9,7 +9,7 @@ from typing import Any
 from .charts import plotly_js, timeline
 from .page_style import SCRIPT, STYLE
 from .results import DrillResult, Results
-from .rows import HEADINGS, cells
+from .rows import HEADINGS, cells, disturbed
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">
@@ -132,7 +132,8 @@ def _details(result: DrillResult) -> str:
     verdict = f" {result.reason}." if result.verdict == "invalid" else ""
     return (
         f"{result.rate:g} requests/s; the generator's p99 of lateness was {late}.{verdict} "
-        f"Records by the number of copies found on the shards: {copies or 'none'}."
+        f"Records by the number of copies found on the shards: {copies or 'none'}. "
+        f"{disturbed(result)}"
     )
 
 

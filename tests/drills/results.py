@@ -27,7 +27,8 @@ class Mark:
 class DrillResult:
     """One row. Times in seconds. `refused` are the honest 503s with Retry-After, `failed`
     everything else that is no answer; `unknown` the requests to / whose answer was never seen, so
-    that a record may exist that nobody knows of."""
+    that a record may exist that nobody knows of; `others` the share of all CPUs, 0 to 1, that
+    other programs used meanwhile."""
 
     name: str
     about: str
@@ -49,6 +50,7 @@ class DrillResult:
     copies: dict[int, int] = field(default_factory=dict)
     rate: float = 0.0
     late_p99: float | None = None
+    others: float | None = None
     began: float | None = None
     gone: float | None = None
     recovered: float | None = None

@@ -10,6 +10,8 @@ HEADINGS = (
     "after", "recovery", "acked", "lost", "unknown",
 )  # fmt: skip
 
+TOLD_FROM = 0.1  # share of all CPUs; below it is not worth a word
+
 
 def cells(result: DrillResult) -> tuple[str, ...]:
     """One cell for each of HEADINGS; `before` to `after` are p50 / p99 in milliseconds."""
@@ -30,6 +32,13 @@ def cells(result: DrillResult) -> tuple[str, ...]:
         f"{result.lost:,}",
         f"{result.unknown:,}",
     )
+
+
+def disturbed(result: DrillResult) -> str:
+    """What the reader has to know of the machine; "" when it had little else to do."""
+    if result.others is None or result.others < TOLD_FROM:
+        return ""
+    return f"Other programs used {result.others:.0%} of this machine's CPUs meanwhile."
 
 
 def worst(second: Second | None) -> str:

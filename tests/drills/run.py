@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
+from .contention import Contention, tree
 from .drill import Drill, NotHereError
 from .evidence import Evidence
 from .invariants import judge
@@ -100,9 +102,12 @@ class _Run:
         )  # fmt: skip
         self._started = self._acted = self._ended = 0.0
         self._recovered: float | None = None
+        self._others: float | None = None
 
     def go(self) -> None:
         settings = self._settings
+        supervisor = self._stack.supervisor()
+        contention = Contention(lambda: tree(os.getpid(), supervisor))
         self._progress.phase("before", settings.warm_up + settings.seconds)
         self._started = time.monotonic()
         steady = self._start_load("steady", settings.rate, "BALANCER_PORT")
@@ -118,6 +123,7 @@ class _Run:
             until = self._recovered + settings.seconds
             self._watch(steady, lambda: time.monotonic() > until)
         self._ended = time.monotonic()
+        self._others = contention.share()
         self._progress.phase("reading back", 3)
         for load in self.loads.values():
             load.stop()
@@ -142,7 +148,8 @@ class _Run:
         )
         findings = judge(evidence, self._drill.promises)
         marks = [Mark(event.at - self._started, event.what) for event in self._scene.events]
-        return summarise(self._drill, evidence, findings, marks, self._settings.rate)
+        result = summarise(self._drill, evidence, findings, marks, self._settings.rate)
+        return replace(result, others=self._others)
 
     @property
     def _began_at(self) -> float:

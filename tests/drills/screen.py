@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .results import DrillResult, Results, Verdict
-from .rows import HEADINGS, cells
+from .rows import HEADINGS, cells, disturbed
 
 SIGNS: dict[Verdict, tuple[str, str]] = {
     "passed": ("✓", "green"),
@@ -110,6 +110,8 @@ def print_results(results: Results, console: Console) -> None:
                 console.print(f"  [red]✗[/] {escape(line)}", soft_wrap=True)
             if not result.broken:
                 console.print(f"  {escape(result.reason)}", soft_wrap=True)
+            if told := disturbed(result):
+                console.print(f"  [yellow]{told}[/]", soft_wrap=True)
 
 
 def _ending(result: DrillResult) -> str:

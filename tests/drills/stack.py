@@ -61,6 +61,10 @@ class DrillStack:
         """Of the program; 0 while it does not run."""
         return int(self._command(".venv/bin/supervisorctl", "pid", program, check=False) or 0)
 
+    def supervisor(self) -> int:
+        """Pid of supervisord, from which everything in the stack comes."""
+        return int(self.ctl("pid"))
+
     def workers(self, program: str) -> list[int]:
         """Pids of a pool's workers, as `pgrep -P $(supervisorctl pid app1)` says."""
         try:

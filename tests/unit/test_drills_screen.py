@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -51,6 +52,11 @@ def test_a_broken_promise_is_told_with_what_was_seen_even_if_it_looks_like_marku
     assert "kill [everything]" in said
     assert "✗ Every request to / is answered: 1 of 481: 1 x cut: reset [by] peer" in said
     assert "No acknowledged write is lost" not in said
+
+
+def test_a_failure_on_a_machine_that_was_busy_with_other_things_says_so():
+    assert "Other programs used 62% of this machine's CPUs" in printed(replace(red(), others=0.62))
+    assert "Other programs" not in printed(replace(red(), others=0.05))
 
 
 def test_why_a_drill_proved_nothing_is_told():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +16,7 @@ import pytest
 
 from tests.drills.answers import Reply, digest
 from tests.drills.client import Client
+from tests.drills.contention import Contention, tree
 from tests.drills.ledger import read_all
 from tests.drills.load import Plan
 from tests.drills.load_process import GeneratorError, LoadProcess
@@ -260,6 +262,15 @@ def test_a_generator_that_dies_is_no_quiet_success(tmp_path: Path):
     with pytest.raises(GeneratorError, match="ended by itself"):
         load.poll()
     load.kill()
+
+
+def test_cpu_that_others_use_is_told_from_our_own():
+    ours = Contention(lambda: tree(os.getpid()))
+    theirs = Contention(list)
+    used = time.process_time()
+    while time.process_time() - used < 0.5:
+        pass
+    assert 0.0 <= ours.share() < theirs.share() <= 1.0
 
 
 # Files

@@ -24,7 +24,7 @@ class Counts:
         self._requests: dict[tuple[str, bytes, int], Counter] = {}
         self._seconds: dict[str, Histogram] = {}
         self._overflow = recorder.counter(
-            "balancer_requests_total", backend="", method="_OTHER", status="_OTHER"
+            "balancer_requests_total", backend="none", method="_OTHER", status="_OTHER"
         )
         self._of_worker = recorder.counter("worker_requests_total", slot=str(slot))
         self._client_gone = recorder.counter("balancer_client_disconnects_total")
@@ -64,6 +64,7 @@ class Counts:
     def finished(
         self, backend: str, method: bytes, status: int, seconds: float, *, client_gone: bool
     ) -> None:
+        backend = backend or "none"
         key = (backend, method, status)
         (self._requests.get(key) or self._request_cell(key)).inc()
         (self._seconds.get(backend) or self._seconds_cell(backend)).observe(seconds)

@@ -131,7 +131,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "balancer_requests_total",
         "counter",
-        "Requests through the front door; backend is empty when none was reached.",
+        "Requests through the front door; backend is 'none' when none was reached.",
         ("backend", "method", "status"),
     ),
     Metric(

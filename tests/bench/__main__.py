@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -66,12 +66,18 @@ def run(names: tuple[str, ...], quick: bool, full: bool, reports: Path) -> None:
         chosen = measurements.chosen(names)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with _ended_properly(), _progress(out, len(chosen)) as say:
-        results = runner.run_all(chosen, effort, say)
-    for result in results:
-        table.print_result(out, result)
-    _write(out, reports, effort, results)
-    sys.exit(0 if all(result.is_good or result.absent for result in results) else 1)
+    good = True
+    with (
+        _ended_properly(),
+        _progress(out, len(chosen)) as say,
+        contextlib.closing(runner.run_all(chosen, effort, say)) as results,
+    ):
+        for result in results:
+            table.print_result(out, result)
+            _write(reports, effort, result)
+            good &= result.is_good
+    out.print(f"\n{reports / _file(effort)}.html, and .json beside it", soft_wrap=True)
+    sys.exit(0 if good else 1)
 
 
 @command.command("list")
@@ -119,20 +125,22 @@ def paste_figures(file: Path, check: bool, reports: Path) -> None:
         click.echo(f"{file}: figures pasted")
 
 
-def _write(out: Console, reports: Path, effort: Effort, results: list[Result]) -> None:
-    name = "bench-quick" if effort is QUICK else "bench"
+def _file(effort: Effort) -> str:
+    return "bench-quick" if effort is QUICK else "bench"
+
+
+def _write(reports: Path, effort: Effort, result: Result) -> None:
     order = [one.name for one in measurements.all_measurements()]
-    together = report.save(reports / f"{name}.json", results, order)
-    page.write(reports / f"{name}.html", together)
-    out.print(f"\n{reports / name}.json, {reports / name}.html", highlight=False, soft_wrap=True)
+    together = report.save(reports / f"{_file(effort)}.json", [result], order)
+    page.write(reports / f"{_file(effort)}.html", together)
 
 
 def _console() -> Console:
-    wide = None if sys.stdout.isatty() else 140
+    wide = None if sys.stdout.isatty() else 180
     return Console(highlight=False, width=wide)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress(out: Console, count: int) -> Iterator[Callable[[str, str], None]]:
     """On a terminal a bar that says what is done now; elsewhere a line a measurement."""
     if not out.is_terminal:
@@ -163,7 +171,7 @@ def _progress(out: Console, count: int) -> Iterator[Callable[[str, str], None]]:
         yield bar
 
 
-@contextmanager
+@contextlib.contextmanager
 def _ended_properly() -> Iterator[None]:
     """SIGTERM and SIGHUP end what was started, as Ctrl-C does."""
 
@@ -189,7 +197,9 @@ def main() -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except (click.Abort, KeyboardInterrupt):
-        print("bench: stopped; everything it started has ended", file=sys.stderr)
+        print(
+            "bench: stopped; what it started has ended, what was measured is kept", file=sys.stderr
+        )
         return 130
     return 0
 

@@ -89,6 +89,7 @@ class Generator:
         self._late: list[float] = []
         self._errors: dict[str, int] = {}
         self._marked = 0
+        self._free_since = 0.0  # when there was a free connection again
 
     def run(self) -> Outcome:
         plan = self._plan
@@ -117,7 +118,7 @@ class Generator:
             while number < len(due) and due[number] <= now and self._free:
                 connection = self._free.popleft()
                 if due[number] >= measured_from:
-                    self._late.append(now - due[number])
+                    self._late.append(now - max(due[number], self._free_since))
                 self._busy[connection.socket.fileno()] = connection
                 try:
                     connection.send(request, due[number])
@@ -151,7 +152,7 @@ class Generator:
                 self._latencies.append(time.perf_counter() - connection.due)
                 self._marked += connection.marked
             del self._busy[number]
-            self._free.append(connection)
+            self._give_back(connection)
 
     def _failed(self, connection: Connection, error: OSError) -> None:
         """Counted by reason; a fresh connection takes its place."""
@@ -165,7 +166,12 @@ class Generator:
             if not self._free and not self._busy:
                 raise  # nothing left to send on
         else:
-            self._free.append(fresh)
+            self._give_back(fresh)
+
+    def _give_back(self, connection: Connection) -> None:
+        if not self._free:
+            self._free_since = time.perf_counter()
+        self._free.append(connection)
 
 
 def arrivals(plan: Plan) -> list[float]:

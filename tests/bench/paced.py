@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 
+_LATE = 0.001  # seconds; 20 us when the generator keeps up
+_SATURATED = 1.5  # a stall at the end of a second makes 1.1 or 1.2
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
@@ -25,7 +27,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds. `late` is from due to sent, `latency` from due to answered.
+    """Seconds. `latency` is from due to answered. `late` is what the generator added to that: from
+    due, or from when a connection was free, to sent.
 
     `sending_took`: time it took to send everything over the time it should have taken.
     """
@@ -38,7 +41,6 @@ class Outcome:
     mean: float
     latency: Mapping[str, float]
     late: Mapping[str, float]
-    details: Mapping[str, float] = field(default_factory=dict)
 
     def problem(self) -> str | None:
         """Why this run says nothing, or None."""
@@ -47,8 +49,12 @@ class Outcome:
             return f"{told}, beside {self.answered} good answers"
         if self.answered < self.planned:
             return f"{self.planned - self.answered} of {self.planned} not answered"
-        if self.sending_took > 1.05:
-            return f"the rate was not kept: sending took {self.sending_took:.2f} × the time"
+        if self.late["p50"] > _LATE:
+            return (
+                f"the load generator was too slow: half of its requests {_LATE * 1e3:.0f} ms late"
+            )
+        if self.sending_took > _SATURATED:
+            return f"it cannot carry the rate: it took {self.sending_took:.1f} × the time"
         return None
 
 

@@ -30,7 +30,7 @@ _STARTS: dict[str, Callable[[Bench, int], Contender]] = {
     NGINX: nginx.start,
     "HAProxy": haproxy.start,
     "Envoy": envoy.start,
-    "plain aiohttp": plain_proxy.start,
+    plain_proxy.NAME: plain_proxy.start,
 }
 _FLUSH_SECONDS = 15.0  # Envoy writes its log every 10 s, or when it has 64 KiB
 

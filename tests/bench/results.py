@@ -90,8 +90,9 @@ class Result:
 
     @property
     def is_good(self) -> bool:
-        """Everything that was there could be measured, without errors."""
-        return bool(self.rows) and not self.failed and not any(row.invalid for row in self.rows)
+        """Everything that is installed could be measured, without errors."""
+        errors = bool(self.failed) or any(row.invalid for row in self.rows)
+        return not errors and bool(self.rows or self.absent)
 
     def metric(self, key: str) -> Metric:
         return next(metric for metric in self.metrics if metric.key == key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,8 @@ _PACKAGES = ("aiohttp", "hiredis", "httptools", "redis", "uvloop")
 
 def run_all(
     measurements: list[Measurement], effort: Effort, say: Callable[[str, str], None]
-) -> list[Result]:
-    """Results in the same order.
+) -> Generator[Result, None, None]:
+    """Each result as soon as it is there, so that a run that is stopped keeps what it has.
 
     Args:
         say: told the name of the measurement and what it does now.
@@ -34,13 +34,11 @@ def run_all(
     folder = Path(tempfile.mkdtemp(prefix="keeps-answering-bench-"))
     folder.chmod(0o755)  # NGINX started by root works as another user
     try:
-        results = []
         for one in measurements:
             place = folder / one.name
             place.mkdir()
-            results.append(run_one(one, effort, cores, place, partial(say, one.name)))
+            yield run_one(one, effort, cores, place, partial(say, one.name))
             shutil.rmtree(place, ignore_errors=True)
-        return results
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

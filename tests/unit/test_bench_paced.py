@@ -10,7 +10,14 @@ from tests.bench.paced import Outcome, Plan
 
 PLAN = Plan(port=1, request="", rate=1000.0, seconds=20.0, warmup=1.0, seed=7)
 GOOD = Outcome(
-    planned=100, answered=100, errors={}, marked=0, sending_took=1.0, mean=0.1, latency={}, late={}
+    planned=100,
+    answered=100,
+    errors={},
+    marked=0,
+    sending_took=1.0,
+    mean=0.1,
+    latency={},
+    late={"p50": 0.00002},
 )
 
 
@@ -19,7 +26,8 @@ GOOD = Outcome(
     [
         (replace(GOOD, errors={"status 500": 3}), "3 × status 500, beside 100 good answers"),
         (replace(GOOD, answered=98), "2 of 100 not answered"),
-        (replace(GOOD, sending_took=1.2), "the rate was not kept"),
+        (replace(GOOD, sending_took=1.6), "it cannot carry the rate"),
+        (replace(GOOD, late={"p50": 0.02}), "the load generator was too slow"),
     ],
 )
 def test_a_run_that_went_wrong_says_how(outcome: Outcome, words: str):

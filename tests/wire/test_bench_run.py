@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -93,7 +94,7 @@ def test_a_server_that_dies_is_reported_as_failed(tmp_path: Path):
         assert "onnection refused" in result.failed["method"]
     else:
         assert "wrk is not installed" in result.absent["method"]
-    assert not result.is_good
+    assert result.is_good is not WRK
 
 
 def test_a_program_that_does_not_start_is_named_with_its_last_words(tmp_path: Path):
@@ -142,8 +143,8 @@ def test_resilience_and_store_need_nothing_but_redis(tmp_path: Path):
 
 def test_a_pool_is_charged_with_the_time_of_its_workers(bench: Bench):
     busy = "import os, time; os.fork()\nwhile time.process_time() < 0.3: pass\ntime.sleep(60)"
-    program = bench.start("busy", ["python3", "-c", busy])
-    program.wait_until(lambda: program.tree.cpu_seconds() >= 0.6)
+    program = bench.start("busy", [sys.executable, "-c", busy])
+    program.wait_until(lambda: program.tree.cpu_seconds() >= 0.5)  # counted in ticks of 0.01
     assert program.tree.use().processes == 2
 
 
@@ -231,5 +232,5 @@ async def test_a_stall_hits_everybody_who_was_due_meanwhile():
     were due while the server stood still, and waited for it."""
     async with serving(OK, stall_at=50, stall=0.6) as port:
         told = await outcome(port, seconds=1.0, connections=4)
-    assert told.problem() is None or "rate was not kept" in str(told.problem())
+    assert told.problem() is None
     assert told.latency["p90"] > 0.3

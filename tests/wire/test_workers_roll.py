@@ -287,7 +287,7 @@ def _alive(process: psutil.Process) -> bool:
 
 def _parent_command(start, tmp_path) -> list[str]:
     pool = start()
-    command = psutil.Process(pool.process.pid).cmdline()
+    command = [str(argument) for argument in pool.process.args]
     pool.process.terminate()
     pool.process.wait()
     return command

@@ -3,6 +3,8 @@ that cost it next to nothing, so that it is never the slow part."""
 
 from __future__ import annotations
 
+import os
+
 from ..asking import answers, get
 from ..bench import Bench, free_port
 from ..processes import ProgramError
@@ -13,6 +15,7 @@ _SIZES = {"/100B": 100, "/10kB": 10_000, "/1MB": 1_000_000}
 DATA = '{"timestamp":1795387544418,"message":"External service OK"}'
 
 _CONFIGURATION = """
+{user}
 worker_processes 1;
 daemon off;
 pid {folder}/backend.pid;
@@ -51,8 +54,9 @@ def start(bench: Bench) -> Contender:
     for path, size in _SIZES.items():
         (folder / "files" / path.lstrip("/")).write_text("x" * size)
     configuration = folder / "nginx.conf"
+    user = "user root;" if os.geteuid() == 0 else ""  # else it could not read what root wrote
     configuration.write_text(
-        _CONFIGURATION.format(folder=folder, port=port, small=SMALL, data=DATA)
+        _CONFIGURATION.format(user=user, folder=folder, port=port, small=SMALL, data=DATA)
     )
     command = [nginx, "-p", folder, "-c", configuration]
     program = bench.start("backend", command, cpus=bench.cores.backends)

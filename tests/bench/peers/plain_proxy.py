@@ -19,6 +19,7 @@ from ..asking import answers
 from ..bench import Bench, free_port
 from . import Contender
 
+NAME = "plain aiohttp"
 HOP_BY_HOP = {
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 }  # fmt: skip
@@ -32,7 +33,7 @@ def start(bench: Bench, backend: int) -> Contender:
     ]  # fmt: skip
     program = bench.start("plain-proxy", command, cpus=bench.cores.measured)
     program.wait_until(answers(port, "/100B"))
-    return Contender("plain aiohttp", port, (program.tree,), log)
+    return Contender(NAME, port, (program.tree,), log)
 
 
 class Proxy:

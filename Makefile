@@ -39,7 +39,7 @@ grafana: packages ## Fetch the official Grafana (350 MB) and start it if everyth
 test: dev ## Check and test everything; starts its own servers (ARGS='-k name' for some)
 	@$(STACK) install
 	@$(MAKE) check
-	@PATH="$(SERVERS)" .venv/bin/python -m pytest $(ARGS)
+	@PATH="$(SERVERS)" .venv/bin/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 check: dev ## Formatter, linter, strict types
 	@.venv/bin/ruff format --check .

@@ -240,6 +240,9 @@ class ConnectionPool:
         return connection
 
     def keep(self, connection: BackendConnection) -> None:
+        if self.backend.draining:  # who drains a backend wants to stop it
+            connection.close()
+            return
         connection.idle_since = asyncio.get_running_loop().time()
         self._idle.append(connection)
 

@@ -42,5 +42,16 @@ class Backend:
         return self.healthy and not self.ejected
 
     @property
+    def state(self) -> str:
+        """In one word, the reason first that a person gave."""
+        if self.draining:
+            return "removing" if self.removing else "draining"
+        if not self.healthy:
+            return "down"
+        if self.ejected:
+            return "ejected"
+        return "up" if self.available else "full"
+
+    @property
     def label(self) -> str:
         return str(self.address)

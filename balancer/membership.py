@@ -101,6 +101,17 @@ def remove(
     return {other: change for other, change in changes.items() if other != address}
 
 
+def describe(change: Change) -> str:
+    """For people: "added, weight 2"."""
+    said = {
+        "removed": change.removed,
+        "added": change.added,
+        "draining": change.draining,
+        f"weight {change.weight}": change.weight is not None,
+    }
+    return ", ".join(word for word, true in said.items() if true)
+
+
 def dump(changes: Changes) -> str:
     """As text that `load` reads."""
     content = {

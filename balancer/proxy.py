@@ -18,7 +18,7 @@ from .budget import RetryBudget
 from .changes_file import ChangesFile
 from .counts import Counts
 from .group import BackendGroup, say
-from .membership import wanted
+from .membership import describe, wanted
 from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings
@@ -70,6 +70,7 @@ class Proxy:
         self.budget = RetryBudget(settings.retry_ratio, settings.retry_floor)
         self.changes = ChangesFile(Path(settings.changes_file) if settings.changes_file else None)
         self._look_for_changes()
+        self.tell_changes()
         self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
         self.in_flight = 0
         self.draining = False
@@ -95,13 +96,16 @@ class Proxy:
         """Have the backends that the settings and the changes in force ask for."""
         self.group.apply(wanted(self.settings.backends, self.changes.changes))
 
+    def tell_changes(self) -> None:
+        """Say in the log what was changed by hand."""
+        for address, change in self.changes.changes.items():
+            say(f"backend {address} is changed by hand: {describe(change)}")
+
     def _look_for_changes(self) -> None:
         if self.changes.look():
+            self.apply_changes()
             if self.changes.problem:
                 say(self.changes.problem)
-            self.apply_changes()
-            for address, change in self.changes.changes.items():
-                say(f"backend {address} was changed by hand: {change}")
 
     # What happened
 

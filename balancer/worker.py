@@ -50,6 +50,8 @@ async def serve(worker: Worker, settings: Settings) -> None:
     await _until_told(worker, tasks)
     recorder.gauge("workers", state="ready").set(0)
     acceptor.close()
+    if worker.is_ready:  # the others go on: what is asked from now on is asked of them
+        await admin.cleanup()
     await proxy.drain(linger=worker.linger_seconds, limit=worker.drain_seconds)
     await admin.cleanup()
     for task in tasks:

@@ -72,7 +72,7 @@ async def running(
 ) -> AsyncIterator[RunningBalancer]:
     """A proxy over `backends`; health checks only when asked for."""
     members = tuple(one if isinstance(one, Member) else Member(one) for one in backends)
-    path = {} if checks else {"health_path": None}
+    path: dict[str, Any] = {} if checks else {"health_path": None}
     settings = replace(
         Settings(listen=NOWHERE, admin=NOWHERE, backends=members, health_interval=0.05),
         **path,

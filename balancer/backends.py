@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .settings import Address
 
@@ -13,19 +13,19 @@ class Backend:
     """One backend as this worker sees it."""
 
     address: Address
+    label: str = field(init=False)  # made once: it is asked for with every request
     healthy: bool = True
     draining: bool = False
     in_flight: int = 0
     max_in_flight: int = 1024
 
+    def __post_init__(self) -> None:
+        self.label = str(self.address)
+
     @property
     def available(self) -> bool:
         """The one definition of "may get a request"."""
         return self.healthy and not self.draining and self.in_flight < self.max_in_flight
-
-    @property
-    def label(self) -> str:
-        return str(self.address)
 
 
 class RoundRobin:

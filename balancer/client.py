@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from .exchange import Exchange
-from .request_head import Field, ParsedRequest, RefusedError, RequestHead, read
+from .request_head import Field, ParsedRequest, RefusedError, RequestHead
 from .response_head import generated
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         peer = self.transport.get_extra_info("peername")
         self.peer: str = peer[0] if peer else ""
-        self._peer_bytes = self.peer.encode()
+        self._forwarded_for = b"X-Forwarded-For: %b\r\n" % self.peer.encode()
         self.proxy.client_connected(self)
 
     def data_received(self, data: bytes) -> None:
@@ -166,7 +166,7 @@ class ClientConnection(asyncio.Protocol):
             keep_alive=self._parser.should_keep_alive(),
         )
         try:
-            head = read(parsed, self._peer_bytes, self.proxy.settings, self.proxy.new_request_id)
+            head = self.proxy.request_heads.read(parsed, self._forwarded_for)
         except RefusedError as refused:
             self._refuse(refused.status, refused.reason)
             return

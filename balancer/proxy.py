@@ -13,6 +13,7 @@ from monitoring.access_log import AccessLog, rfc3339
 
 from .backends import Backend, RoundRobin
 from .counts import Counts
+from .request_head import RequestHeads
 from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings
@@ -59,9 +60,11 @@ class Proxy:
         self._load = load
         self._pid = os.getpid()
         self.new_request_id = RequestIds(secrets.token_hex(8))
+        self.request_heads = RequestHeads(settings, self.new_request_id)
         self.round_robin = RoundRobin(Backend(address) for address in settings.backends)
         self.pools = {
-            backend: ConnectionPool(backend, settings) for backend in self.round_robin.backends
+            backend: ConnectionPool(backend, settings, clock)
+            for backend in self.round_robin.backends
         }
         self.choose = self.round_robin.choose
         self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
@@ -124,7 +127,7 @@ class Proxy:
                     "method": head.method.decode("latin-1"),
                     "path": head.target.decode("latin-1"),
                     "status": exchange.status,
-                    "duration_ms": round(seconds * 1000, 3),
+                    "duration_ms": int(seconds * 1_000_000) / 1000,
                     "backend": backend,
                     "retries": exchange.attempts.retries + exchange.attempts.free_tries,
                     "bytes": exchange.bytes_sent,

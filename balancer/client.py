@@ -53,6 +53,8 @@ class ClientConnection(asyncio.Protocol):
         self.peer: str = peer[0] if peer else ""
         self._forwarded_for = b"X-Forwarded-For: %b\r\n" % self.peer.encode()
         self.proxy.client_connected(self)
+        if len(self.proxy.clients) > self.proxy.settings.max_connections:
+            self._turn_away()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None or self._closing:
@@ -190,6 +192,7 @@ class ClientConnection(asyncio.Protocol):
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.flush()
         if self.proxy.in_flight >= self.proxy.settings.max_in_flight:
+            self.proxy.counts.shed("in_flight")
             exchange.refuse(503, "too many requests in flight")
         else:
             exchange.start()
@@ -289,6 +292,16 @@ class ClientConnection(asyncio.Protocol):
             self._waiting.remove(broken)
         if not self._waiting:
             self._answer_refusal()
+
+    def _turn_away(self) -> None:
+        """One connection too many: it is told so. While many of those stay to read it, others
+        are closed without a word."""
+        limit = self.proxy.settings.max_connections
+        self.proxy.counts.shed("connections")
+        if len(self.proxy.clients) <= limit + limit // 8 + 16:
+            self._refuse(503, "too many connections")
+        else:
+            self.abort()
 
     def _answer_refusal(self) -> None:
         assert self._refusal is not None  # noqa: S101  narrows the type

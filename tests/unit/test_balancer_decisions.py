@@ -13,11 +13,11 @@ from balancer.backends import Backend, HealthCount, RoundRobin
 from balancer.request_head import (
     HOP_BY_HOP,
     ParsedRequest,
-    RefusedError,
     RequestHead,
     RequestHeads,
 )
 from balancer.request_id import RequestIds
+from balancer.request_line import RefusedError
 from balancer.response_head import BadResponseError
 from balancer.response_head import read as read_answer
 from balancer.retry import SAFE_METHODS, Attempts, may_retry
@@ -50,7 +50,8 @@ def backends(*healthy: bool) -> RoundRobin:
 def request(
     method: bytes = b"GET", target: bytes = b"/", version: str = "1.1", *fields: tuple[bytes, bytes]
 ) -> ParsedRequest:
-    return ParsedRequest(method, target, version, [(b"Host", b"door"), *fields], keep_alive=True)
+    block = b"%b %r" % (version.encode(), repr(fields).encode())
+    return ParsedRequest(method, target, version, [(b"Host", b"door"), *fields], block)
 
 
 @given(healthy=st.lists(st.booleans(), min_size=1, max_size=6), picks=st.integers(1, 50))

@@ -21,7 +21,7 @@ OURS = {name.partition("/")[0] for name in ALLOWED} | {"tests"}
 PURE = [
     "app/ids.py", "app/resilience/backoff.py", "app/resilience/deadline.py",
     "app/resilience/retry.py", "balancer/backends.py", "balancer/request_head.py",
-    "balancer/request_id.py",
+    "balancer/request_id.py", "balancer/request_line.py",
     "balancer/response_head.py", "balancer/retry.py", "monitoring/catalogue.py",
     "monitoring/topology.py", "workers/policy.py",
 ]  # fmt: skip

@@ -17,9 +17,9 @@ from .backends import Backend
 from .budget import RetryBudget
 from .changes_file import ChangesFile
 from .counts import Counts
-from .request_head import RequestHeads
 from .group import BackendGroup, say
 from .membership import describe, wanted
+from .request_head import RequestHeads
 from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,11 @@ from hypothesis import strategies as st
 from balancer.request_head import (
     HOP_BY_HOP,
     ParsedRequest,
-    RefusedError,
     RequestHead,
     RequestHeads,
 )
 from balancer.request_id import RequestIds
+from balancer.request_line import RefusedError
 from balancer.response_head import BadResponseError
 from balancer.response_head import read as read_answer
 from balancer.settings import Address, Member, Settings
@@ -41,7 +43,8 @@ def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
 def request(
     method: bytes = b"GET", target: bytes = b"/", version: str = "1.1", *fields: tuple[bytes, bytes]
 ) -> ParsedRequest:
-    return ParsedRequest(method, target, version, [(b"Host", b"door"), *fields], keep_alive=True)
+    block = b"%b %r" % (version.encode(), repr(fields).encode())
+    return ParsedRequest(method, target, version, [(b"Host", b"door"), *fields], block)
 
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).map(str.encode)

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from monitoring.page import Counter, Histogram, PageFullError, Recorder
+from dataclasses import dataclass
+from math import nan
+from typing import Literal, get_args
 
+from monitoring.page import Counter, Gauge, Histogram, MetricsPage, PageFullError, Recorder
+
+from .backends import Backend
 from .retry import Failure
 
+Shed = Literal["in_flight", "backends", "connections"]
+
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-_FAILURES: tuple[Failure, ...] = ("connect", "stale", "reset", "timeout", "protocol", "status")
+_FAILURES: tuple[Failure, ...] = get_args(Failure)
+_SHED: tuple[Shed, ...] = get_args(Shed)
+
+
+@dataclass(frozen=True)
+class _OfBackend:
+    """The cells of one backend."""
+
+    errors: dict[Failure, Counter]
+    checks: dict[bool, Counter]
+    ejections: Counter
+    up: Gauge
+    is_ejected: Gauge
+    is_draining: Gauge
+    weight: Gauge
+    in_flight: Gauge
+
+    @property
+    def gauges(self) -> tuple[Gauge, ...]:
+        return self.up, self.is_ejected, self.is_draining, self.weight, self.in_flight
 
 
 class Counts:
@@ -15,11 +41,10 @@ class Counts:
 
     Args:
         recorder: the worker's row of the metrics page.
-        backends: their labels; series known in advance start at 0.
         slot: the worker's.
     """
 
-    def __init__(self, recorder: Recorder, backends: list[str], *, slot: int) -> None:
+    def __init__(self, recorder: Recorder, *, slot: int) -> None:
         self._recorder = recorder
         self._requests: dict[tuple[str, bytes, int], Counter] = {}
         self._seconds: dict[str, Histogram] = {}
@@ -32,34 +57,59 @@ class Counts:
             failure: recorder.counter("balancer_retries_total", reason=failure)
             for failure in _FAILURES
         }
-        self._errors = {
-            (label, failure): recorder.counter(
-                "balancer_upstream_errors_total", backend=label, kind=failure
-            )
-            for label in backends
-            for failure in _FAILURES
+        self._shed = {
+            reason: recorder.counter("balancer_shed_total", reason=reason) for reason in _SHED
         }
-        self._checks = {
-            (label, passed): recorder.counter(
-                "balancer_health_checks_total",
-                backend=label,
-                result="pass" if passed else "fail",
-            )
-            for label in backends
-            for passed in (True, False)
-        }
-        self._up = {
-            label: recorder.gauge("balancer_backend_up", backend=label) for label in backends
-        }
-        self._in_flight = {
-            label: recorder.gauge("balancer_requests_in_flight", backend=label)
-            for label in backends
-        }
+        self._budget_exhausted = recorder.counter("balancer_retry_budget_exhausted_total")
+        self._budget_left = recorder.gauge("balancer_retry_budget_left")
         self._client_connections = recorder.gauge("balancer_connections", side="client")
         self._upstream_connections = recorder.gauge("balancer_connections", side="upstream")
-        for label in backends:
+        self._seconds_cell("none")
+        self._backends: dict[str, _OfBackend] = {}
+        self._others: _OfBackend | None = None
+
+    def know(self, label: str) -> None:
+        """Have the series of a backend, at 0. When the page is full, because very many came and
+        went, those of later ones are not shown."""
+        if label in self._backends:
+            return
+        try:
+            self._backends[label] = self._cells(label)
             self._request_cell((label, b"GET", 200))
             self._seconds_cell(label)
+        except PageFullError:
+            self._backends[label] = self._others = self._others or self._cells(None)
+
+    def forget(self, label: str) -> None:
+        """A removed backend is neither up nor down."""
+        for gauge in self._backends[label].gauges:
+            gauge.set(nan)
+
+    def _cells(self, label: str | None) -> _OfBackend:
+        recorder = self._recorder if label is not None else MetricsPage().recorder(0)
+        backend = label or "_OTHER"
+        return _OfBackend(
+            errors={
+                failure: recorder.counter(
+                    "balancer_upstream_errors_total", backend=backend, kind=failure
+                )
+                for failure in _FAILURES
+            },
+            checks={
+                passed: recorder.counter(
+                    "balancer_health_checks_total",
+                    backend=backend,
+                    result="pass" if passed else "fail",
+                )
+                for passed in (True, False)
+            },
+            ejections=recorder.counter("balancer_ejections_total", backend=backend),
+            up=recorder.gauge("balancer_backend_up", backend=backend),
+            is_ejected=recorder.gauge("balancer_backend_ejected", backend=backend),
+            is_draining=recorder.gauge("balancer_backend_draining", backend=backend),
+            weight=recorder.gauge("balancer_backend_weight", backend=backend),
+            in_flight=recorder.gauge("balancer_requests_in_flight", backend=backend),
+        )
 
     def finished(
         self, backend: str, method: bytes, status: int, seconds: float, *, client_gone: bool
@@ -73,21 +123,39 @@ class Counts:
             self._client_gone.inc()
 
     def upstream_error(self, backend: str, failure: Failure) -> None:
-        self._errors[backend, failure].inc()
+        self._backends[backend].errors[failure].inc()
 
     def retried(self, failure: Failure) -> None:
         self._retries[failure].inc()
 
     def checked(self, backend: str, *, passed: bool) -> None:
-        self._checks[backend, passed].inc()
+        self._backends[backend].checks[passed].inc()
+
+    def ejected(self, backend: str) -> None:
+        self._backends[backend].ejections.inc()
+
+    def shed(self, reason: Shed) -> None:
+        """A request or a connection was turned away because there are too many."""
+        self._shed[reason].inc()
+
+    def budget_exhausted(self) -> None:
+        self._budget_exhausted.inc()
+
+    def retry_budget(self, left: float) -> None:
+        self._budget_left.set(left)
 
     def connections(self, *, client: int, upstream: int) -> None:
         self._client_connections.set(client)
         self._upstream_connections.set(upstream)
 
-    def backend(self, label: str, *, up: bool, in_flight: int) -> None:
-        self._up[label].set(up)
-        self._in_flight[label].set(in_flight)
+    def backend(self, backend: Backend) -> None:
+        """How it is now."""
+        cells = self._backends[backend.label]
+        cells.up.set(backend.healthy)
+        cells.is_ejected.set(backend.ejected)
+        cells.is_draining.set(backend.draining)
+        cells.weight.set(backend.weight)
+        cells.in_flight.set(backend.in_flight)
 
     def _request_cell(self, key: tuple[str, bytes, int]) -> Counter:
         backend, method, status = key
@@ -103,6 +171,9 @@ class Counts:
         return cell
 
     def _seconds_cell(self, backend: str) -> Histogram:
-        cell = self._recorder.histogram("balancer_request_duration_seconds", backend=backend)
+        try:
+            cell = self._recorder.histogram("balancer_request_duration_seconds", backend=backend)
+        except PageFullError:
+            cell = self._seconds["none"]
         self._seconds[backend] = cell
         return cell

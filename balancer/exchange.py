@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .backends import Backend
 from .request_head import RequestHead
 from .response_head import ResponseHead, block
-from .retry import RETRIED_STATUSES, Attempts, Failure, may_retry
+from .retry import RETRIED_STATUSES, Attempts, Failure, is_repeatable, may_retry
 from .upstream import BackendConnection
 
 if TYPE_CHECKING:
@@ -64,7 +64,12 @@ class Exchange:
         self.proxy.started()
         self._last_progress = self.proxy.now()  # waiting behind others is nobody's fault
         self._deadline = self._last_progress + self.proxy.settings.total_timeout
-        self._try_backend(excluded=None)
+        backend = self.proxy.choose()
+        if backend is None:
+            self.proxy.counts.shed("backends")
+            self.refuse(503, "every backend is draining or has as many requests as it may")
+        else:
+            self._go_to(backend, by_new_connection=False)
 
     def request_body(self, data: bytes) -> None:
         """A piece of the body, as the parser cut it."""
@@ -99,16 +104,6 @@ class Exchange:
 
     # Attempts
 
-    def _try_backend(self, excluded: Backend | None) -> bool:
-        backend = self.proxy.choose(excluded)
-        if backend is None:
-            if excluded is None:
-                self.refuse(503, "no backend")
-            return False
-        # Where one kept connection was dead others may be: a second try goes by a new one.
-        self._go_to(backend, by_new_connection=excluded is not None)
-        return True
-
     def _go_to(self, backend: Backend, *, by_new_connection: bool) -> None:
         self._leave_backend()
         self.backend = backend
@@ -121,8 +116,9 @@ class Exchange:
             self._connecting = asyncio.create_task(self._connect(backend))
 
     async def _connect(self, backend: Backend) -> None:
+        pool = self.proxy.pools[backend]
         try:
-            connection = await self.proxy.pools[backend].connect()
+            connection = await pool.connect()
         except OSError as error:
             self._connecting = None
             self.proxy.connect_failed(backend, error)
@@ -130,7 +126,7 @@ class Exchange:
             return
         self._connecting = None
         if self.ended:  # the client went away meanwhile
-            self.proxy.pools[backend].keep(connection)
+            pool.keep(connection)
         else:
             self._send(connection)
 
@@ -150,24 +146,32 @@ class Exchange:
         assert failed is not None  # noqa: S101
         self.proxy.attempt_failed(failed, failure)
         self._drop_connection()
-        allowed = self._answer is None and may_retry(
-            failure,
-            self.method,
-            attempts=self.attempts,
-            replayable=self._replayable,
-            forbidden=forbidden,
-        )
+        allowed = self._answer is None and self._may_retry(failure, forbidden=forbidden)
         if allowed and failure == "stale" and not self.attempts.free_tries:
             self.attempts.free_tries += 1
             self.proxy.retried(failure)
             self._go_to(failed, by_new_connection=True)
-        elif allowed and self._try_backend(excluded=failed):
-            self.attempts.retries += 1
-            self.proxy.retried(failure)
+        elif allowed and (other := self.proxy.choose_again(failed)):
+            self._retry(other, failure)
         elif self._answer is not None:
             self._cut("backend_cut")
         else:
             self.refuse(504 if failure == "timeout" else 502, reason)
+
+    def _may_retry(self, failure: Failure, *, forbidden: bool) -> bool:
+        return self.proxy.now() < self._deadline and may_retry(
+            failure,
+            attempts=self.attempts,
+            repeatable=is_repeatable(self.method, self.head.forwarded),
+            replayable=self._replayable,
+            forbidden=forbidden,
+        )
+
+    def _retry(self, other: Backend, failure: Failure) -> None:
+        self.attempts.retries += 1
+        self.proxy.retried(failure)
+        # Where one kept connection was dead others may be: a second try goes by a new one.
+        self._go_to(other, by_new_connection=True)
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
@@ -205,16 +209,15 @@ class Exchange:
     def _other_backend_asked(self, head: ResponseHead) -> bool:
         """Whether a 502, 503 or 504 was put aside because another backend is being tried."""
         failed = self.backend
-        allowed = may_retry(
-            "status",
-            self.method,
-            attempts=self.attempts,
-            replayable=self._replayable,
-            forbidden=head.no_retry,
-        )
+        allowed = self._may_retry("status", forbidden=head.no_retry)
         if not allowed or failed is None or not self.proxy.has_other(failed):
             return False
-        self._attempt_failed("status", "")
+        other = self.proxy.choose_again(failed)
+        if other is None:
+            return False
+        self.proxy.attempt_failed(failed, "status")
+        self._drop_connection()
+        self._retry(other, "status")
         return True
 
     def response_body(self, data: bytes) -> None:
@@ -234,6 +237,12 @@ class Exchange:
                 connection.release()
             else:
                 connection.close()
+        backend, answer = self.backend, self._answer
+        if backend is not None and answer is not None:
+            if self.status in RETRIED_STATUSES and not answer.no_retry:
+                self.proxy.backend_is_ill(backend)
+            else:
+                backend.outlier.passed()
         self._end("ok")
 
     def response_failed(self, why: str, *, protocol: bool) -> None:

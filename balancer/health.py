@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
-from contextlib import suppress
 
-from .backends import Backend, HealthCount
+from .backends import Backend
+from .group import say
+from .health_count import HealthCount
 from .proxy import Proxy
 from .response_head import ResponseHead
 from .upstream import ConnectionPool
 
+_FOLLOW_SECONDS = 0.1
 _JITTER = 0.1  # of the interval, so that the workers of a balancer do not ask in step
+
+
+async def check_all(proxy: Proxy, rng: random.Random) -> None:
+    """Check every backend of the group, as they come and go, until cancelled."""
+    running: dict[Backend, asyncio.Task[None]] = {}
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            backends = proxy.backends
+            for backend in backends:
+                if backend not in running:
+                    check = HealthCheck(proxy, backend, rng)
+                    running[backend] = tasks.create_task(check.run())
+            for gone in running.keys() - set(backends):
+                running.pop(gone).cancel()
+            await asyncio.sleep(_FOLLOW_SECONDS)
 
 
 class HealthCheck:
@@ -39,6 +55,7 @@ class HealthCheck:
                 await self._check()
                 await asyncio.sleep(interval * self._rng.uniform(1 - _JITTER, 1 + _JITTER))
         finally:
+            self._proxy.refused_by.pop(self._backend, None)
             self._pool.close()
 
     async def _check(self) -> None:
@@ -68,9 +85,7 @@ class HealthCheck:
 
     def _tell(self) -> None:
         self._told = self._backend.healthy
-        state = "is back" if self._told else "is out"
-        with suppress(OSError):  # a log that nobody reads is no reason to stop checking
-            print(f"balancer: backend {self._backend.label} {state}", file=sys.stderr, flush=True)
+        say(f"backend {self._backend.label} {'is back' if self._told else 'is out'}")
 
     async def _ask(self) -> bool:
         connection = self._pool.take() or await self._pool.connect()

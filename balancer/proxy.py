@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from monitoring.access_log import AccessLog, rfc3339
 
-from .backends import Backend, RoundRobin
+from .backends import Backend
+from .budget import RetryBudget
+from .changes_file import ChangesFile
 from .counts import Counts
+from .group import BackendGroup, say
+from .membership import describe, wanted
 from .request_head import RequestHeads
 from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings
-from .upstream import ConnectionPool
 
 if TYPE_CHECKING:
     from .client import ClientConnection
@@ -61,12 +66,12 @@ class Proxy:
         self._pid = os.getpid()
         self.new_request_id = RequestIds(secrets.token_hex(8))
         self.request_heads = RequestHeads(settings, self.new_request_id)
-        self.round_robin = RoundRobin(Backend(address) for address in settings.backends)
-        self.pools = {
-            backend: ConnectionPool(backend, settings, clock)
-            for backend in self.round_robin.backends
-        }
-        self.choose = self.round_robin.choose
+        self.group = BackendGroup(settings, counts, clock, random.Random())  # noqa: S311
+        self.choose = self.group.choose
+        self.pools = self.group.pools
+        self.budget = RetryBudget(settings.retry_ratio, settings.retry_floor)
+        self.changes = ChangesFile(Path(settings.changes_file) if settings.changes_file else None)
+        self._look_for_changes()
         self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
         self.in_flight = 0
         self.draining = False
@@ -74,11 +79,34 @@ class Proxy:
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        return tuple(self.round_robin.backends)
+        return self.group.backends
 
     def has_other(self, failed: Backend) -> bool:
         """Whether another backend could take a request over."""
         return any(backend.available for backend in self.backends if backend is not failed)
+
+    def choose_again(self, failed: Backend) -> Backend | None:
+        """Another backend for a second try, if there is one and the budget allows it."""
+        other = self.choose(failed)
+        if other is not None and not self.budget.take(self.now()):
+            self.counts.budget_exhausted()
+            return None
+        return other
+
+    def apply_changes(self) -> None:
+        """Have the backends that the settings and the changes in force ask for."""
+        self.group.apply(wanted(self.settings.backends, self.changes.changes))
+
+    def tell_changes(self) -> None:
+        """Say in the log what was changed by hand."""
+        for address, change in self.changes.changes.items():
+            say(f"backend {address} is changed by hand: {describe(change)}")
+
+    def _look_for_changes(self) -> None:
+        if self.changes.look():
+            self.apply_changes()
+            if self.changes.problem:
+                say(self.changes.problem)
 
     # What happened
 
@@ -91,6 +119,7 @@ class Proxy:
     def started(self) -> None:
         """A request is being sent to a backend from now on; `ended` takes it back."""
         self.in_flight += 1
+        self.budget.request()
         self._load.request_started()
 
     def ended(self) -> None:
@@ -106,6 +135,12 @@ class Proxy:
 
     def attempt_failed(self, backend: Backend, failure: Failure) -> None:
         self.counts.upstream_error(backend.label, failure)
+        if failure != "stale":  # closed for idleness, most likely
+            self.group.failed(backend)
+
+    def backend_is_ill(self, backend: Backend) -> None:
+        """It answered 502, 503 or 504, and the client got that answer."""
+        self.group.failed(backend)
 
     def retried(self, failure: Failure) -> None:
         self.counts.retried(failure)
@@ -163,15 +198,15 @@ class Proxy:
             now = self.now()
             for client in list(self.clients):
                 client.check(now)
-            for pool in self.pools.values():
-                pool.close_idle(now)
+            self._look_for_changes()
+            self.budget.advance(now)
+            self.group.tick(now)
             self._set_gauges()
 
     def _set_gauges(self) -> None:
         upstream = sum(pool.open_connections for pool in self.pools.values())
         self.counts.connections(client=len(self.clients), upstream=upstream)
-        for backend in self.backends:
-            self.counts.backend(backend.label, up=backend.healthy, in_flight=backend.in_flight)
+        self.counts.retry_budget(self.budget.left())
 
     # Stopping
 
@@ -191,5 +226,4 @@ class Proxy:
             await asyncio.sleep(0.02)
         for client in list(self.clients):
             client.abort()
-        for pool in self.pools.values():
-            pool.close()
+        self.group.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .request_line import RefusedError
 from .settings import Settings
 
 Field = tuple[bytes, bytes]  # name and value as on the wire
@@ -29,27 +30,18 @@ _REPLACED = frozenset(
 )  # fmt: skip
 _DROPPED = HOP_BY_HOP | _REPLACED
 
-# Methods of RTSP and ICE, which the parser speaks too.
-_OTHER_PROTOCOLS = frozenset(
+# Of other protocols that llhttp speaks too.
+_FOREIGN_METHODS = frozenset(
     (b"SOURCE", b"DESCRIBE", b"ANNOUNCE", b"SETUP", b"PLAY", b"PAUSE", b"TEARDOWN", b"RECORD",
-     b"GET_PARAMETER", b"SET_PARAMETER", b"REDIRECT", b"FLUSH", b"PRI")
+     b"REDIRECT", b"FLUSH")
 )  # fmt: skip
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([/?].*)?")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
-_TARGET_BAD = re.compile(rb"[\x00-\x20\x7f#]")
+_TARGET_BAD = re.compile(rb"[\x00-\x20\x7f-\xff#]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _MOST_REMEMBERED = 512
-_LONGEST_REMEMBERED = 2048  # bytes of names and values
-
-
-class RefusedError(Exception):
-    """The request is answered here: status, a reason for people."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
+_LONGEST_REMEMBERED = 2048  # bytes
 
 
 @dataclass(slots=True)
@@ -86,6 +78,7 @@ class Fields:
     framing: Framing
     content_length: int
     request_id: str | None
+    keep_alive: bool
     expects_continue: bool
 
 
@@ -103,7 +96,7 @@ class RequestHeads:
     def __init__(self, settings: Settings, new_id: Callable[[], str]) -> None:
         self._settings = settings
         self._new_id = new_id
-        self._known: dict[tuple[str, tuple[Field, ...]], Fields] = {}
+        self.known: dict[bytes, Fields] = {}  # by block
 
     def read(self, parsed: ParsedRequest, forwarded_for: bytes) -> RequestHead:
         """Decide what a parsed head means. Raises RefusedError.
@@ -111,8 +104,7 @@ class RequestHeads:
         Args:
             forwarded_for: the line that tells the client's address.
         """
-        key = (parsed.version, tuple(parsed.fields))
-        fields = self._known.get(key) or self._read_fields(parsed, key)
+        fields = self.known.get(parsed.block) or self._read_fields(parsed)
         target, host = read_target(parsed, fields.host, self._settings)
         request_id = fields.request_id or self._new_id()
         return RequestHead(
@@ -125,24 +117,24 @@ class RequestHeads:
             content_length=fields.content_length,
             request_id=request_id,
             http_1_0=parsed.version == "1.0",
-            keep_alive=parsed.keep_alive,
+            keep_alive=fields.keep_alive,
             expects_continue=fields.expects_continue,
         )
 
-    def _read_fields(self, parsed: ParsedRequest, key: tuple[str, tuple[Field, ...]]) -> Fields:
+    def _read_fields(self, parsed: ParsedRequest) -> Fields:
         fields = read_fields(parsed, self._settings)
-        size = sum(len(name) + len(value) for name, value in parsed.fields)
+        plain = fields.framing == "none" and not fields.request_id
         # A body's length and a request's own id are hardly the same twice.
-        if size <= _LONGEST_REMEMBERED and fields.framing == "none" and not fields.request_id:
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            self._known[key] = fields
+        if plain and len(parsed.block) <= _LONGEST_REMEMBERED:
+            if len(self.known) >= _MOST_REMEMBERED:
+                self.known.clear()
+            self.known[parsed.block] = fields
         return fields
 
 
 def read_target(parsed: ParsedRequest, host: bytes, settings: Settings) -> tuple[bytes, bytes]:
     """The target and the host that are sent on. Raises RefusedError."""
-    if parsed.method in _OTHER_PROTOCOLS:
+    if parsed.method in _FOREIGN_METHODS:
         raise RefusedError(501, "this method is not one of HTTP")
     if len(parsed.target) > settings.max_target:
         raise RefusedError(414, f"target longer than {settings.max_target} bytes")
@@ -151,11 +143,9 @@ def read_target(parsed: ParsedRequest, host: bytes, settings: Settings) -> tuple
 
 def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
     """Decide what the fields of a head mean. Raises RefusedError."""
-    if parsed.version not in ("1.0", "1.1"):
-        raise RefusedError(505, "only HTTP/1.0 and 1.1 are spoken here")
     if len(parsed.fields) > settings.max_fields:
         raise RefusedError(431, f"more than {settings.max_fields} header fields")
-    known, kept = _sort_out(parsed.fields)
+    known, kept, named = _sort_out(parsed.fields)
     host = _host(known.get(b"host"), parsed)
     framing, length = _framing(known, parsed)
     if settings.max_body and length > settings.max_body:
@@ -175,23 +165,31 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
         framing=framing,
         content_length=length,
         request_id=_request_id(known.get(b"x-request-id")),
+        keep_alive=b"close" not in named and (parsed.version == "1.1" or b"keep-alive" in named),
         expects_continue=bool(expect),
     )
 
 
 @dataclass(slots=True)
 class ParsedRequest:
-    """What the parser found in a head."""
+    """What the parser found in a head.
+
+    `block` is what follows `HTTP/1.` as it came; where it is known what it means, `fields` may be
+    empty.
+    """
 
     method: bytes
     target: bytes
     version: str
     fields: list[Field]
-    keep_alive: bool
+    block: bytes
 
 
-def _sort_out(fields: list[Field]) -> tuple[dict[bytes, list[bytes]], list[Field]]:
-    """The fields the balancer reads, by lower-case name, and those that are sent on."""
+def _sort_out(
+    fields: list[Field],
+) -> tuple[dict[bytes, list[bytes]], list[Field], set[bytes] | tuple[()]]:
+    """The fields the balancer reads, by lower-case name, those that are sent on, and what
+    `Connection` names."""
     known: dict[bytes, list[bytes]] = {}
     kept: list[Field] = []
     for field in fields:
@@ -201,11 +199,12 @@ def _sort_out(fields: list[Field]) -> tuple[dict[bytes, list[bytes]], list[Field
         else:
             kept.append(field)
     named = known.get(b"connection")
-    if named:
-        tokens = {token.strip(b" \t").lower() for token in b",".join(named).split(b",")}
-        if not tokens <= {b"close", b"keep-alive"}:
-            kept = [field for field in kept if field[0].lower() not in tokens]
-    return known, kept
+    if not named:
+        return known, kept, ()
+    tokens = {token.strip(b" \t").lower() for token in b",".join(named).split(b",")}
+    if not tokens <= {b"close", b"keep-alive"}:
+        kept = [field for field in kept if field[0].lower() not in tokens]
+    return known, kept, tokens
 
 
 def _host(values: list[bytes] | None, parsed: ParsedRequest) -> bytes:

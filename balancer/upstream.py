@@ -243,6 +243,9 @@ class ConnectionPool:
         return connection
 
     def keep(self, connection: BackendConnection) -> None:
+        if self.backend.draining:  # who drains a backend wants to stop it
+            connection.close()
+            return
         connection.idle_since = self._now()
         self._idle.append(connection)
 

@@ -16,7 +16,8 @@ from workers import BootError, Worker
 from .admin import application
 from .client import ClientConnection
 from .counts import Counts
-from .health import HealthCheck
+from .descriptors import within_descriptors
+from .health import check_all
 from .proxy import Proxy
 from .settings import Settings
 
@@ -33,16 +34,15 @@ async def serve(worker: Worker, settings: Settings) -> None:
     except OSError as error:
         raise BootError(f"cannot write {error.filename}: {error.strerror}") from None
     recorder = page.recorder(worker.slot)
-    counts = Counts(recorder, [str(address) for address in settings.backends], slot=worker.slot)
-    proxy = Proxy(settings, counts, log, loop.time, worker)
-    checks = [HealthCheck(proxy, backend, random.Random()) for backend in proxy.backends]  # noqa: S311
+    counts = Counts(recorder, slot=worker.slot)
+    proxy = Proxy(within_descriptors(settings), counts, log, loop.time, worker)
     tasks = [
         asyncio.create_task(log.run()),
         asyncio.create_task(report_process(recorder, started=worker.pool_started)),
         asyncio.create_task(proxy.keep_time()),
     ]
     if settings.health_path is not None:
-        tasks += [asyncio.create_task(check.run()) for check in checks]
+        tasks.append(asyncio.create_task(check_all(proxy, random.Random())))  # noqa: S311
     admin = await _serve_admin(proxy, page, worker)
     acceptor = worker.listen(lambda: ClientConnection(proxy))
     worker.ready()
@@ -50,6 +50,8 @@ async def serve(worker: Worker, settings: Settings) -> None:
     await _until_told(worker, tasks)
     recorder.gauge("workers", state="ready").set(0)
     acceptor.close()
+    if worker.is_ready:  # the others go on: what is asked from now on is asked of them
+        await admin.cleanup()
     await proxy.drain(linger=worker.linger_seconds, limit=worker.drain_seconds)
     await admin.cleanup()
     for task in tasks:

@@ -152,6 +152,29 @@ METRICS: tuple[Metric, ...] = (
         merge="max",
     ),
     Metric(
+        "balancer_backend_ejected",
+        "gauge",
+        "1 while a worker keeps the backend out because requests to it failed.",
+        ("backend",),
+        merge="max",
+    ),
+    Metric(
+        "balancer_backend_draining",
+        "gauge",
+        "1 while the backend finishes what it has and gets nothing new.",
+        ("backend",),
+        merge="max",
+    ),
+    Metric(
+        "balancer_backend_weight", "gauge", "Weight of the backend.", ("backend",), merge="max"
+    ),
+    Metric(
+        "balancer_ejections_total",
+        "counter",
+        "Times a backend was taken out because requests to it failed.",
+        ("backend",),
+    ),
+    Metric(
         "balancer_upstream_errors_total",
         "counter",
         "Attempts at a backend that brought no usable answer.",
@@ -159,6 +182,18 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric(
         "balancer_retries_total", "counter", "Requests tried at a second backend.", ("reason",)
+    ),
+    Metric(
+        "balancer_retry_budget_exhausted_total",
+        "counter",
+        "Retries not made because the retry budget was used up.",
+    ),
+    Metric("balancer_retry_budget_left", "gauge", "Retries that may be made now."),
+    Metric(
+        "balancer_shed_total",
+        "counter",
+        "Requests and connections turned away because there were too many.",
+        ("reason",),
     ),
     Metric(
         "balancer_health_checks_total", "counter", "Active health checks.", ("backend", "result")

@@ -11,9 +11,9 @@ from typing import Any
 
 from balancer.client import ClientConnection
 from balancer.counts import Counts
-from balancer.health import HealthCheck
+from balancer.health import check_all
 from balancer.proxy import Proxy
-from balancer.settings import Address, Settings
+from balancer.settings import Address, Member, Settings
 from monitoring.access_log import AccessLog, Fields
 from monitoring.page import MetricsPage
 
@@ -68,23 +68,24 @@ class RunningBalancer:
 
 @asynccontextmanager
 async def running(
-    *backends: Address, checks: bool = False, **options: Any
+    *backends: Address | Member, checks: bool = False, **options: Any
 ) -> AsyncIterator[RunningBalancer]:
     """A proxy over `backends`; health checks only when asked for."""
+    members = tuple(one if isinstance(one, Member) else Member(one) for one in backends)
+    path: dict[str, Any] = {} if checks else {"health_path": None}
     settings = replace(
-        Settings(listen=NOWHERE, admin=NOWHERE, backends=backends, health_interval=0.05), **options
+        Settings(listen=NOWHERE, admin=NOWHERE, backends=members, health_interval=0.05),
+        **path,
+        **options,
     )
     page = MetricsPage()
-    counts = Counts(page.recorder(0), [str(address) for address in backends], slot=0)
+    counts = Counts(page.recorder(0), slot=0)
     log = RememberingLog()
     loop = asyncio.get_running_loop()
     proxy = Proxy(settings, counts, log, loop.time, _Uncounted())
     tasks = [asyncio.create_task(proxy.keep_time())]
     if checks:
-        tasks += [
-            asyncio.create_task(HealthCheck(proxy, backend, random.Random(1)).run())
-            for backend in proxy.backends
-        ]
+        tasks.append(asyncio.create_task(check_all(proxy, random.Random(1))))
     server = await loop.create_server(lambda: ClientConnection(proxy), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:

@@ -1,30 +1,29 @@
-"""What the balancer decides, without a socket: which backend, whether again, what a head means."""
+"""What the balancer makes of heads, without a socket."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.backends import Backend, HealthCount, RoundRobin
 from balancer.request_head import (
     HOP_BY_HOP,
     ParsedRequest,
-    RefusedError,
     RequestHead,
     RequestHeads,
 )
 from balancer.request_id import RequestIds
+from balancer.request_line import RefusedError
 from balancer.response_head import BadResponseError
 from balancer.response_head import read as read_answer
-from balancer.retry import SAFE_METHODS, Attempts, may_retry
-from balancer.settings import Address, Settings
+from balancer.settings import Address, Member, Settings
 
 SETTINGS = Settings(
-    listen=Address("127.0.0.1", 1), admin=Address("127.0.0.1", 2), backends=(Address("a", 1),)
+    listen=Address("127.0.0.1", 1),
+    admin=Address("127.0.0.1", 2),
+    backends=(Member(Address("a", 1)),),
 )
 
 
@@ -41,95 +40,11 @@ def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
     return first
 
 
-def backends(*healthy: bool) -> RoundRobin:
-    return RoundRobin(
-        Backend(Address("127.0.0.1", port), healthy=up) for port, up in enumerate(healthy, 3000)
-    )
-
-
 def request(
     method: bytes = b"GET", target: bytes = b"/", version: str = "1.1", *fields: tuple[bytes, bytes]
 ) -> ParsedRequest:
-    return ParsedRequest(method, target, version, [(b"Host", b"door"), *fields], keep_alive=True)
-
-
-@given(healthy=st.lists(st.booleans(), min_size=1, max_size=6), picks=st.integers(1, 50))
-def test_available_backends_take_turns_and_others_get_nothing(healthy: list[bool], picks: int):
-    robin = backends(*healthy)
-    chosen = [robin.choose() for _ in range(picks * sum(healthy))]
-    for backend, up in zip(robin.backends, healthy, strict=True):
-        assert chosen.count(backend) == (picks if up else 0)
-
-
-@given(count=st.integers(1, 6), picks=st.integers(1, 20))
-def test_when_none_is_healthy_all_of_them_are_used_in_turn(count: int, picks: int):
-    robin = backends(*[False] * count)
-    chosen = [robin.choose() for _ in range(picks * count)]
-    assert {chosen.count(backend) for backend in robin.backends} == {picks}
-
-
-@given(healthy=st.lists(st.booleans(), min_size=1, max_size=5), data=st.data())
-def test_the_second_try_never_goes_to_the_backend_that_failed(healthy, data):
-    robin = backends(*healthy)
-    failed = data.draw(st.sampled_from(list(robin.backends)))
-    other = robin.choose(failed)
-    assert other is not failed
-    assert (other is None) == (len(healthy) == 1)
-
-
-def test_a_draining_or_full_backend_is_passed_over():
-    robin = backends(True, True, True)
-    robin.backends[0].draining = True
-    robin.backends[1].in_flight = robin.backends[1].max_in_flight
-    assert {robin.choose() for _ in range(6)} == {robin.backends[2]}
-
-
-def test_a_draining_backend_is_not_even_a_last_resort():
-    robin = backends(False, False)
-    robin.backends[0].draining = True
-    assert {robin.choose() for _ in range(4)} == {robin.backends[1]}
-
-
-@given(results=st.lists(st.booleans(), max_size=40), fall=st.integers(1, 4), rise=st.integers(1, 4))
-def test_health_changes_only_after_so_many_equal_results_in_a_row(results, fall, rise):
-    count, healthy, seen = HealthCount(fall, rise), True, []
-    for passed in results:
-        was = healthy
-        healthy = count.passed(was) if passed else count.failed(was)
-        seen.append(passed)
-        run = len(list(next(itertools.groupby(reversed(seen)))[1]))
-        if healthy != was:
-            assert run >= (rise if passed else fall)
-        if not passed and run >= fall:
-            assert not healthy
-
-
-def test_a_backend_that_refuses_is_out_at_once_and_needs_all_its_passes_to_come_back():
-    count = HealthCount(fall=2, rise=2)
-    healthy = count.refused()
-    assert not healthy
-    healthy = count.passed(healthy)
-    assert not healthy
-    assert count.passed(healthy)
-
-
-@given(
-    failure=st.sampled_from(["connect", "stale", "reset", "timeout", "protocol", "status"]),
-    method=st.sampled_from([b"GET", b"HEAD", b"OPTIONS", b"POST", b"PUT", b"PATCH", b"DELETE"]),
-    retries=st.integers(0, 3),
-    free=st.integers(0, 3),
-    replayable=st.booleans(),
-    forbidden=st.booleans(),
-)
-def test_a_request_is_repeated_only_when_that_is_safe(
-    failure, method, retries, free, replayable, forbidden
-):
-    attempts = Attempts(retries, free)
-    if may_retry(failure, method, attempts=attempts, replayable=replayable, forbidden=forbidden):
-        assert replayable
-        assert not forbidden
-        assert method in SAFE_METHODS or failure == "connect"
-        assert retries == 0 or (failure == "stale" and free == 0)
+    block = b"%b %r" % (version.encode(), repr(fields).encode())
+    return ParsedRequest(method, target, version, [(b"Host", b"door"), *fields], block)
 
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).map(str.encode)

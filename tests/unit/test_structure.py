@@ -20,8 +20,11 @@ ALLOWED: dict[str, set[str]] = {
 OURS = {name.partition("/")[0] for name in ALLOWED} | {"tests"}
 PURE = [
     "app/ids.py", "app/resilience/backoff.py", "app/resilience/deadline.py",
-    "app/resilience/retry.py", "balancer/backends.py", "balancer/request_head.py",
-    "balancer/request_id.py",
+    "app/resilience/retry.py", "balancer/backends.py", "balancer/budget.py",
+    "balancer/ejection.py", "balancer/health_count.py", "balancer/membership.py",
+    "balancer/recent.py", "balancer/request_head.py", "balancer/selection.py",
+    "balancer/settings.py",
+    "balancer/request_id.py", "balancer/request_line.py",
     "balancer/response_head.py", "balancer/retry.py", "monitoring/catalogue.py",
     "monitoring/topology.py", "workers/policy.py",
 ]  # fmt: skip

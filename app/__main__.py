@@ -6,6 +6,7 @@ fork (`app/worker.py`).
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -129,11 +130,19 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
 )
 @option("--keepalive", type=SECONDS, default=75.0, help="Seconds an idle connection is kept.")
 @option("--drain", type=SECONDS, default=25.0, help="Seconds for requests in flight after SIGTERM.")
+@option(
+    "--nice",
+    type=click.IntRange(0, 19),
+    default=10,
+    help="How far the workers yield the CPUs to the balancer and the shards: under more load than"
+    " the machine can carry, the front door must still be able to refuse what is too much.",
+)
 def main(**options: Any) -> None:
     """Answers with data of an external service that may fail, and keeps every answer."""
     name = options["name"]
     host, port = options["listen"]
     files.check(_settings(options))
+    os.nice(options["nice"])
     pool = PoolSettings(
         name=name,
         host=host,

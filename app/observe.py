@@ -17,6 +17,8 @@ from aiohttp.typedefs import Handler
 from monitoring.access_log import AccessLog, rfc3339
 from workers import Worker
 
+from . import load_report
+from .load_report import LoadReport
 from .metrics import OTHER, HttpMetrics
 from .resilience import Result, Trace
 from .responses import error_response, from_http_exception
@@ -47,7 +49,10 @@ def note(request: web.Request, *, trace: Trace | None = None, **fields: Any) -> 
 class Observer:
     """The middleware of a worker. One, because each costs every request."""
 
-    def __init__(self, worker: Worker, metrics: HttpMetrics, log: AccessLog, pid: int) -> None:
+    def __init__(
+        self, worker: Worker, metrics: HttpMetrics, log: AccessLog, load: LoadReport, pid: int
+    ) -> None:
+        self._load = load
         self._worker = worker
         self._metrics = metrics
         self._log = log
@@ -76,6 +81,7 @@ class Observer:
             status = response.status
             if not response.prepared:
                 response.headers["X-Request-Id"] = request_id
+                response.headers[load_report.HEADER] = self._load.text
                 if self.draining:
                     response.force_close()
             return response

@@ -16,6 +16,7 @@ from shards import ShardedStore
 from workers import BootError, Worker
 
 from .files import UnusableFileError, open_ids, open_log, open_page
+from .load_report import LoadReport
 from .metrics import CallMetrics, HttpMetrics
 from .observe import MalformedRequests, Observer
 from .operations import Operations, Pages
@@ -52,7 +53,9 @@ async def serve(worker: Worker, settings: Settings) -> None:
         stack.push_async_callback(upstream.close)
 
         metrics = HttpMetrics(recorder, route_labels(), worker.slot)
-        observer = Observer(worker, metrics, log, os.getpid())
+        load = LoadReport()
+        await stack.enter_async_context(_in_background(load.run()))
+        observer = Observer(worker, metrics, log, load, os.getpid())
         service = Service(
             upstream=upstream,
             call=_resilient_call(settings.upstream, recorder),

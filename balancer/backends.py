@@ -17,6 +17,7 @@ class Backend:
     """
 
     address: Address
+    label: str = field(init=False)  # made once: it is asked for with every request
     weight: int = 1
     healthy: bool = True
     ejected: bool = False
@@ -25,6 +26,9 @@ class Backend:
     in_flight: int = 0
     max_in_flight: int = 1024
     outlier: Outlier = field(default_factory=Outlier)
+
+    def __post_init__(self) -> None:
+        self.label = str(self.address)
 
     @property
     def available(self) -> bool:
@@ -51,7 +55,3 @@ class Backend:
         if self.ejected:
             return "ejected"
         return "up" if self.available else "full"
-
-    @property
-    def label(self) -> str:
-        return str(self.address)

@@ -6,10 +6,9 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
-import httptools
-
 from .exchange import Exchange
-from .request_head import Field, ParsedRequest, RefusedError, RequestHead, read
+from .request_head import ParsedRequest, RequestHead
+from .request_parser import RequestParser
 from .response_head import generated
 
 if TYPE_CHECKING:
@@ -25,15 +24,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
-        self._parser = httptools.HttpRequestParser(self)
-        self._target = b""
-        self._fields: list[Field] = []
-        self._head_bytes = 0
-        self._in_body = False
-        self._body_bytes = 0
-        self._bytes_without_body = 0
-        self._body_unread = False
-        self._head_is_known = False
+        self._parser = RequestParser(self, proxy.request_heads.known, proxy.settings)
         self._receiving: Exchange | None = None  # whose body is being read
         self._waiting: deque[Exchange] = deque()  # in order; the first one is being answered
         self._out: list[bytes] = []
@@ -51,7 +42,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         peer = self.transport.get_extra_info("peername")
         self.peer: str = peer[0] if peer else ""
-        self._peer_bytes = self.peer.encode()
+        self._forwarded_for = b"X-Forwarded-For: %b\r\n" % self.peer.encode()
         self.proxy.client_connected(self)
         if len(self.proxy.clients) > self.proxy.settings.max_connections:
             self._turn_away()
@@ -62,51 +53,11 @@ class ClientConnection(asyncio.Protocol):
                 self._lingers_until = min(self.proxy.now() + LINGER_SECONDS, self._lingers_at_most)
             return  # what follows a refused request has no meaning
         self._since = self.proxy.now()
-        if self._in_body:
-            self._bytes_without_body += len(data)
-        else:
-            if not self._head_bytes:
-                self._head_since = self._since
-            self._head_bytes += len(data)
-        self._feed(data)
-        if not self._in_body and self._head_bytes > self.proxy.settings.max_head:
-            self._refuse_long_head()
-        if self._in_body and self._bytes_without_body > self.proxy.settings.max_head:
-            self._refuse(431, "chunk extensions or trailers too large")
+        in_head = self._parser.in_head
+        self._parser.feed(data)
+        if not in_head:
+            self._head_since = self._since
         self.flush()
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            # Upgrade was not passed on: the request is an ordinary one and so is what follows.
-            self._parser = httptools.HttpRequestParser(self)
-            if self._body_unread:
-                self._parse_body_again()
-            rest = data[upgrade.args[0] :]
-            if rest and self._refusal is None:
-                self._feed(rest)
-        except httptools.HttpParserCallbackError as error:
-            told = {"message": "request callback failed", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(told)
-            self._refuse(500, "the balancer failed")
-        except httptools.HttpParserError as error:
-            self._refuse(400, f"malformed request: {error}")
-
-    def _parse_body_again(self) -> None:
-        """The parser takes what follows the head of an upgrade for another protocol and calls
-        the request complete; it has a body all the same (RFC 9110 7.8), and taken for the next
-        request that would be smuggling. A new parser is brought to where the body begins."""
-        self._body_unread = False
-        if self._receiving is not None:
-            head = self._receiving.head
-            chunked = head.framing == "chunked"
-            framing = b"Transfer-Encoding: chunked"
-            if not chunked:
-                framing = b"Content-Length: %d" % head.content_length
-            self._head_is_known = True
-            self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
-            self._head_is_known = False
 
     def eof_received(self) -> bool:
         self._half_closed = True
@@ -133,47 +84,12 @@ class ClientConnection(asyncio.Protocol):
         if self._waiting:
             self._waiting[0].answer_paused(False)
 
-    # Parser callbacks
+    # The parser's calls
 
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._fields = []
-        self._in_body = False
-        self._body_bytes = 0
-
-    def on_url(self, piece: bytes) -> None:
-        self._target += piece
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_body:  # trailers are never merged into the head
-            self._fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        head_bytes, self._head_bytes = self._head_bytes, 0
-        self._in_body = True
-        if self._head_is_known:
-            return
-        if self._refusal is not None:
-            return
-        if head_bytes > self.proxy.settings.max_head and self._head_size() > (
-            self.proxy.settings.max_head
-        ):
-            self._refuse_long_head()
-            return
-        parsed = ParsedRequest(
-            method=self._parser.get_method(),
-            target=self._target,
-            version=self._parser.get_http_version(),
-            fields=self._fields,
-            keep_alive=self._parser.should_keep_alive(),
-        )
-        try:
-            head = read(parsed, self._peer_bytes, self.proxy.settings, self.proxy.new_request_id)
-        except RefusedError as refused:
-            self._refuse(refused.status, refused.reason)
-            return
-        self._body_unread = head.framing != "none" and self._parser.should_upgrade()
+    def request_head(self, parsed: ParsedRequest) -> RequestHead:
+        head = self.proxy.request_heads.read(parsed, self._forwarded_for)
         self._accept(head)
+        return head
 
     def _accept(self, head: RequestHead) -> None:
         exchange = Exchange(self.proxy, self, head, self.proxy.now())
@@ -197,22 +113,11 @@ class ClientConnection(asyncio.Protocol):
         else:
             exchange.start()
 
-    def on_body(self, data: bytes) -> None:
-        exchange = self._receiving
-        self._bytes_without_body = 0
-        if exchange is None:
-            return
-        self._body_bytes += len(data)
-        limit = self.proxy.settings.max_body
-        if limit and self._body_bytes > limit:
-            self._refuse(413, f"body longer than {limit} bytes")
-            return
-        exchange.request_body(data)
+    def request_body(self, data: bytes) -> None:
+        if self._receiving is not None:
+            self._receiving.request_body(data)
 
-    def on_message_complete(self) -> None:
-        if self._body_unread:
-            return
-        self._in_body = False
+    def request_end(self) -> None:
         exchange, self._receiving = self._receiving, None
         if exchange is not None:
             exchange.request_end()
@@ -276,12 +181,13 @@ class ClientConnection(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def _refuse(self, status: int, reason: str) -> None:
+    def refuse(self, status: int, reason: str) -> None:
         """The bytes have no single meaning: say so after the answers that are still due, and
         close, because nobody can tell where a next request would begin."""
         if self._refusal is not None:
             return
         self._refusal = (status, reason)
+        self._parser.stop()
         broken, self._receiving = self._receiving, None
         if broken is not None and broken.ended:
             broken = None  # answered while its body was still coming in
@@ -310,13 +216,6 @@ class ClientConnection(asyncio.Protocol):
         self.write_generated(status, reason, request_id, close=True, head=False)
         self.close()
 
-    def _refuse_long_head(self) -> None:
-        long_target = len(self._target) > self.proxy.settings.max_target
-        self._refuse(414 if long_target else 431, "the request head is too large")
-
-    def _head_size(self) -> int:
-        return len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._fields)
-
     def pause_reading(self) -> None:
         if not self._closing:
             self.transport.pause_reading()
@@ -336,8 +235,8 @@ class ClientConnection(asyncio.Protocol):
                 self.transport.abort()
         elif self._waiting:
             self._waiting[0].check(now)
-        elif self._head_bytes and now - self._head_since > settings.head_timeout:
-            self._refuse(408, "the request head did not come in time")
+        elif self._parser.in_head and now - self._head_since > settings.head_timeout:
+            self.refuse(408, "the request head did not come in time")
         elif now - self._since > settings.keepalive_timeout:
             self.close()
 

@@ -77,7 +77,7 @@ class BackendGroup:
             max_in_flight=self._settings.backend_max_in_flight,
             outlier=Outlier(self._rules),
         )
-        self.pools[backend] = ConnectionPool(backend, self._settings)
+        self.pools[backend] = ConnectionPool(backend, self._settings, self._now)
         self._counts.know(backend.label)
         return backend
 

@@ -45,7 +45,7 @@ class HealthCheck:
         self._count = HealthCount(proxy.settings.fall, proxy.settings.rise)
         proxy.refused_by[backend] = self.refused
         # A pool of its own: a check must not be answered for by a request's connection.
-        self._pool = ConnectionPool(backend, proxy.settings)
+        self._pool = ConnectionPool(backend, proxy.settings, proxy.now)
         self._told = backend.healthy
 
     async def run(self) -> None:

@@ -19,6 +19,7 @@ from .changes_file import ChangesFile
 from .counts import Counts
 from .group import BackendGroup, say
 from .membership import describe, wanted
+from .request_head import RequestHeads
 from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings
@@ -64,13 +65,13 @@ class Proxy:
         self._load = load
         self._pid = os.getpid()
         self.new_request_id = RequestIds(secrets.token_hex(8))
+        self.request_heads = RequestHeads(settings, self.new_request_id)
         self.group = BackendGroup(settings, counts, clock, random.Random())  # noqa: S311
         self.choose = self.group.choose
         self.pools = self.group.pools
         self.budget = RetryBudget(settings.retry_ratio, settings.retry_floor)
         self.changes = ChangesFile(Path(settings.changes_file) if settings.changes_file else None)
         self._look_for_changes()
-        self.tell_changes()
         self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
         self.in_flight = 0
         self.draining = False
@@ -161,7 +162,7 @@ class Proxy:
                     "method": head.method.decode("latin-1"),
                     "path": head.target.decode("latin-1"),
                     "status": exchange.status,
-                    "duration_ms": round(seconds * 1000, 3),
+                    "duration_ms": int(seconds * 1_000_000) / 1000,
                     "backend": backend,
                     "retries": exchange.attempts.retries + exchange.attempts.free_tries,
                     "bytes": exchange.bytes_sent,

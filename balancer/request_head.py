@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .request_line import RefusedError
 from .settings import Settings
 
 Field = tuple[bytes, bytes]  # name and value as on the wire
@@ -29,25 +30,18 @@ _REPLACED = frozenset(
 )  # fmt: skip
 _DROPPED = HOP_BY_HOP | _REPLACED
 
-# Methods of RTSP and ICE, which the parser speaks too.
-_OTHER_PROTOCOLS = frozenset(
+# Of other protocols that llhttp speaks too.
+_FOREIGN_METHODS = frozenset(
     (b"SOURCE", b"DESCRIBE", b"ANNOUNCE", b"SETUP", b"PLAY", b"PAUSE", b"TEARDOWN", b"RECORD",
-     b"GET_PARAMETER", b"SET_PARAMETER", b"REDIRECT", b"FLUSH", b"PRI")
+     b"REDIRECT", b"FLUSH")
 )  # fmt: skip
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([/?].*)?")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
-_TARGET_BAD = re.compile(rb"[\x00-\x20\x7f#]")
+_TARGET_BAD = re.compile(rb"[\x00-\x20\x7f-\xff#]")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-
-
-class RefusedError(Exception):
-    """The request is answered here: status, a reason for people."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
+_MOST_REMEMBERED = 512
+_LONGEST_REMEMBERED = 2048  # bytes
 
 
 @dataclass(slots=True)
@@ -72,69 +66,130 @@ class RequestHead:
         return b"%bX-Request-Timeout-Ms: %d\r\n\r\n" % (self.forwarded, remaining_ms)
 
 
-def read(
-    parsed: ParsedRequest, peer: bytes, settings: Settings, new_id: Callable[[], str]
-) -> RequestHead:
-    """Decide what a parsed head means. Raises RefusedError.
+@dataclass(slots=True, frozen=True)
+class Fields:
+    """What the fields of a head mean, whatever is asked for with them.
+
+    `kept` are the lines that are sent on, with the line that tells the body's length.
+    """
+
+    host: bytes
+    kept: bytes
+    framing: Framing
+    content_length: int
+    request_id: str | None
+    keep_alive: bool
+    expects_continue: bool
+
+
+class RequestHeads:
+    """Reads heads, and remembers what the fields of the last ones meant.
+
+    A client sends the same fields with every request, and reading them is most of the work: 1.5
+    instead of 5 us for a head that wrk sends, 1.7 instead of 9 for a browser's. What is remembered
+    is bounded; when it is full everything is forgotten, which costs less than to keep an order.
 
     Args:
-        peer: the client's address, as text.
         new_id: gives an id to a request that has none.
     """
-    if parsed.version not in ("1.0", "1.1"):
-        raise RefusedError(505, "only HTTP/1.0 and 1.1 are spoken here")
-    if parsed.method in _OTHER_PROTOCOLS:
+
+    def __init__(self, settings: Settings, new_id: Callable[[], str]) -> None:
+        self._settings = settings
+        self._new_id = new_id
+        self.known: dict[bytes, Fields] = {}  # by block
+
+    def read(self, parsed: ParsedRequest, forwarded_for: bytes) -> RequestHead:
+        """Decide what a parsed head means. Raises RefusedError.
+
+        Args:
+            forwarded_for: the line that tells the client's address.
+        """
+        fields = self.known.get(parsed.block) or self._read_fields(parsed)
+        target, host = read_target(parsed, fields.host, self._settings)
+        request_id = fields.request_id or self._new_id()
+        return RequestHead(
+            method=parsed.method,
+            target=parsed.target,
+            forwarded=b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b"
+            b"X-Forwarded-Host: %b\r\nX-Request-Id: %b\r\n"
+            % (parsed.method, target, host, fields.kept, forwarded_for, host, request_id.encode()),
+            framing=fields.framing,
+            content_length=fields.content_length,
+            request_id=request_id,
+            http_1_0=parsed.version == "1.0",
+            keep_alive=fields.keep_alive,
+            expects_continue=fields.expects_continue,
+        )
+
+    def _read_fields(self, parsed: ParsedRequest) -> Fields:
+        fields = read_fields(parsed, self._settings)
+        plain = fields.framing == "none" and not fields.request_id
+        # A body's length and a request's own id are hardly the same twice.
+        if plain and len(parsed.block) <= _LONGEST_REMEMBERED:
+            if len(self.known) >= _MOST_REMEMBERED:
+                self.known.clear()
+            self.known[parsed.block] = fields
+        return fields
+
+
+def read_target(parsed: ParsedRequest, host: bytes, settings: Settings) -> tuple[bytes, bytes]:
+    """The target and the host that are sent on. Raises RefusedError."""
+    if parsed.method in _FOREIGN_METHODS:
         raise RefusedError(501, "this method is not one of HTTP")
-    if len(parsed.fields) > settings.max_fields:
-        raise RefusedError(431, f"more than {settings.max_fields} header fields")
     if len(parsed.target) > settings.max_target:
         raise RefusedError(414, f"target longer than {settings.max_target} bytes")
-    known, kept = _sort_out(parsed.fields)
+    return _target(parsed, host)
+
+
+def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
+    """Decide what the fields of a head mean. Raises RefusedError."""
+    if len(parsed.fields) > settings.max_fields:
+        raise RefusedError(431, f"more than {settings.max_fields} header fields")
+    known, kept, named = _sort_out(parsed.fields)
     host = _host(known.get(b"host"), parsed)
-    target, host = _target(parsed, host)
     framing, length = _framing(known, parsed)
     if settings.max_body and length > settings.max_body:
         raise RefusedError(413, f"body longer than {settings.max_body} bytes")
-    request_id = _request_id(known.get(b"x-request-id")) or new_id()
     expect = known.get(b"expect", [])
     if expect and [value.lower() for value in expect] != [b"100-continue"]:
         raise RefusedError(417, "only Expect: 100-continue is known")
-    lines = [b"%b %b HTTP/1.1\r\nHost: %b" % (parsed.method, target, host)]
-    lines += [b"%b: %b" % field for field in kept]
+    lines = [b"%b: %b\r\n" % field for field in kept]
     if framing == "length":
-        lines.append(b"Content-Length: %d" % length)
+        lines.append(b"Content-Length: %d\r\n" % length)
     elif framing == "chunked":
-        lines.append(b"Transfer-Encoding: chunked")
-    lines.append(
-        b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: %b\r\n"
-        b"Via: 1.1 balancer\r\nX-Request-Id: %b\r\n" % (peer, host, request_id.encode())
-    )
-    return RequestHead(
-        method=parsed.method,
-        target=parsed.target,
-        forwarded=b"\r\n".join(lines),
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    lines.append(b"X-Forwarded-Proto: http\r\nVia: 1.1 balancer\r\n")
+    return Fields(
+        host=host,
+        kept=b"".join(lines),
         framing=framing,
         content_length=length,
-        request_id=request_id,
-        http_1_0=parsed.version == "1.0",
-        keep_alive=parsed.keep_alive,
+        request_id=_request_id(known.get(b"x-request-id")),
+        keep_alive=b"close" not in named and (parsed.version == "1.1" or b"keep-alive" in named),
         expects_continue=bool(expect),
     )
 
 
 @dataclass(slots=True)
 class ParsedRequest:
-    """What the parser found in a head."""
+    """What the parser found in a head.
+
+    `block` is what follows `HTTP/1.` as it came; where it is known what it means, `fields` may be
+    empty.
+    """
 
     method: bytes
     target: bytes
     version: str
     fields: list[Field]
-    keep_alive: bool
+    block: bytes
 
 
-def _sort_out(fields: list[Field]) -> tuple[dict[bytes, list[bytes]], list[Field]]:
-    """The fields the balancer reads, by lower-case name, and those that are sent on."""
+def _sort_out(
+    fields: list[Field],
+) -> tuple[dict[bytes, list[bytes]], list[Field], set[bytes] | tuple[()]]:
+    """The fields the balancer reads, by lower-case name, those that are sent on, and what
+    `Connection` names."""
     known: dict[bytes, list[bytes]] = {}
     kept: list[Field] = []
     for field in fields:
@@ -144,11 +199,12 @@ def _sort_out(fields: list[Field]) -> tuple[dict[bytes, list[bytes]], list[Field
         else:
             kept.append(field)
     named = known.get(b"connection")
-    if named:
-        tokens = {token.strip(b" \t").lower() for token in b",".join(named).split(b",")}
-        if not tokens <= {b"close", b"keep-alive"}:
-            kept = [field for field in kept if field[0].lower() not in tokens]
-    return known, kept
+    if not named:
+        return known, kept, ()
+    tokens = {token.strip(b" \t").lower() for token in b",".join(named).split(b",")}
+    if not tokens <= {b"close", b"keep-alive"}:
+        kept = [field for field in kept if field[0].lower() not in tokens]
+    return known, kept, tokens
 
 
 def _host(values: list[bytes] | None, parsed: ParsedRequest) -> bytes:

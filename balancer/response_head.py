@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal
 
@@ -15,6 +17,34 @@ BodyEnd = Literal["none", "length", "chunked", "close"]
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY = frozenset({204, 304})
+_KEEP_ALIVE = [b"keep-alive"]
+
+
+class _Kind(Enum):
+    """What is done with a field."""
+
+    KEPT = 0
+    DROPPED = 1
+    LENGTH = 2
+    ENCODING = 3
+    CONNECTION = 4
+    NO_RETRY = 5
+
+
+_KINDS = {
+    b"content-length": _Kind.LENGTH,
+    b"transfer-encoding": _Kind.ENCODING,
+    b"connection": _Kind.CONNECTION,
+    b"x-no-retry": _Kind.NO_RETRY,
+    b"x-request-id": _Kind.DROPPED,  # the balancer tells its own, which the backend was given
+}
+
+
+@lru_cache(maxsize=1024)
+def _kind(name: bytes) -> _Kind:
+    """Of a field name as on the wire."""
+    lower = name.lower()
+    return _KINDS.get(lower) or (_Kind.DROPPED if lower in HOP_BY_HOP else _Kind.KEPT)
 
 
 class BadResponseError(Exception):
@@ -47,18 +77,18 @@ def read(
     named: list[bytes] = []
     no_retry = False
     for field in fields:
-        name = field[0].lower()
-        if name == b"content-length":
-            lengths.append(field[1])
-        elif name == b"transfer-encoding":
-            encodings.append(field[1].lower())
-        elif name == b"connection":
-            named.append(field[1].lower())
-        elif name == b"x-no-retry":
-            no_retry = True
-        elif name not in HOP_BY_HOP and name != b"x-request-id":
+        kind = _kind(field[0])
+        if kind is _Kind.KEPT:
             kept.append(field)
-    if named:
+        elif kind is _Kind.LENGTH:
+            lengths.append(field[1])
+        elif kind is _Kind.ENCODING:
+            encodings.append(field[1].lower())
+        elif kind is _Kind.CONNECTION:
+            named.append(field[1].lower())
+        elif kind is _Kind.NO_RETRY:
+            no_retry = True
+    if named and named != _KEEP_ALIVE:
         tokens = {token.strip(b" \t") for token in b",".join(named).split(b",")}
         kept = [field for field in kept if field[0].lower() not in tokens]
     body_end = _body_end(status, lengths, encodings, request_method)
@@ -82,16 +112,19 @@ def _body_end(status: int, lengths: list[bytes], encodings: list[bytes], method:
 
 def block(head: ResponseHead, request: RequestHead, *, chunked: bool, close: bool) -> bytes:
     """The head as sent to the client."""
-    lines = [b"HTTP/1.1 %d %b" % (head.status, head.reason)]
-    lines += [b"%b: %b" % field for field in head.fields]
+    lines = [b"%b: %b\r\n" % field for field in head.fields]
     if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
+        lines.append(b"Transfer-Encoding: chunked\r\n")
     if close:
-        lines.append(b"Connection: close")
+        lines.append(b"Connection: close\r\n")
     elif request.http_1_0:
-        lines.append(b"Connection: keep-alive")
-    lines.append(b"Via: 1.1 balancer\r\nX-Request-Id: %b\r\n\r\n" % request.request_id.encode())
-    return b"\r\n".join(lines)
+        lines.append(b"Connection: keep-alive\r\n")
+    return b"HTTP/1.1 %d %b\r\n%bVia: 1.1 balancer\r\nX-Request-Id: %b\r\n\r\n" % (
+        head.status,
+        head.reason,
+        b"".join(lines),
+        request.request_id.encode(),
+    )
 
 
 def generated(status: int, reason: str, request_id: str, *, close: bool, head: bool) -> bytes:

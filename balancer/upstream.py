@@ -7,6 +7,7 @@ an answer closes the connection: nothing of one answer can reach another request
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import httptools
@@ -75,7 +76,8 @@ class BackendConnection(asyncio.Protocol):
     def release(self) -> None:
         """Back to the pool after a complete answer, if the connection may be kept."""
         self.receiver = None
-        self.hold(False)
+        if self._held:
+            self.hold(False)
         if self._reusable and not self._closed and not self.transport.is_closing():
             self.used = True
             if self._head is not None and self._head.body_end == "none":
@@ -214,8 +216,9 @@ class BackendConnection(asyncio.Protocol):
 class ConnectionPool:
     """The connections of this worker to one backend; idle ones are used last in, first out."""
 
-    def __init__(self, backend: Backend, settings: Settings) -> None:
+    def __init__(self, backend: Backend, settings: Settings, now: Callable[[], float]) -> None:
         self.backend = backend
+        self._now = now
         self.open_connections = 0
         self._settings = settings
         self._idle: list[BackendConnection] = []
@@ -243,7 +246,7 @@ class ConnectionPool:
         if self.backend.draining:  # who drains a backend wants to stop it
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._now()
         self._idle.append(connection)
 
     def discard(self, connection: BackendConnection) -> None:

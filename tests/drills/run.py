@@ -58,7 +58,7 @@ def short_form(settings: RunSettings) -> RunSettings:
     """A few seconds a drill, for the project's own tests: the faults are shorter, and times are
     taken generously, as something else may be running."""
     return replace(
-        settings, warm_up=0.4, seconds=0.8, need=1.0, give_up=6.0, patience=2.0, short=True
+        settings, warm_up=0.4, seconds=0.8, need=1.0, give_up=12.0, patience=2.0, short=True
     )
 
 

@@ -58,5 +58,14 @@ def test_a_log_that_is_off_writes_nothing():
     assert not log.enabled
 
 
+def test_a_path_that_is_no_text_is_logged_escaped_beside_the_others(tmp_path: Path):
+    log = AccessLog(tmp_path / "a.jsonl")
+    log.write({"path": "/caf\udce9"})
+    log.write({"path": "/café"})
+    log.close()
+    lines = (tmp_path / "a.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["path"] for line in lines] == ["/caf\udce9", "/café"]
+
+
 def test_times_are_rfc_3339_in_utc_with_milliseconds():
     assert rfc3339(1_763_847_665.1234) == "2025-11-22T21:41:05.123Z"

@@ -24,7 +24,7 @@ PURE = [
     "balancer/ejection.py", "balancer/health_count.py", "balancer/membership.py",
     "balancer/recent.py", "balancer/request_head.py", "balancer/selection.py",
     "balancer/settings.py",
-    "balancer/request_id.py",
+    "balancer/request_id.py", "balancer/request_line.py",
     "balancer/response_head.py", "balancer/retry.py", "monitoring/catalogue.py",
     "monitoring/topology.py", "workers/policy.py",
 ]  # fmt: skip

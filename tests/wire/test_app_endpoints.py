@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -439,3 +440,25 @@ async def test_a_new_page_of_the_fleet_is_found_and_a_removed_one_forgotten(
     assert await _fleet(app) == 100
     (tmp_path / "metrics" / "app9").unlink()
     assert await _fleet(app) == 0
+
+
+async def test_an_answer_tells_how_long_work_waits_for_the_cpu(app: RunningApp) -> None:
+    def queue_seconds(text: str) -> float:
+        assert text.startswith("TEXT named_metrics.queue_seconds=")
+        return float(text.partition("=")[2])
+
+    async def told() -> float:
+        return queue_seconds((await app.get("/healthz")).headers["Endpoint-Load-Metrics"])
+
+    assert await told() < 0.2
+    time.sleep(1)  # noqa: ASYNC251  the loop that the app runs on is blocked
+    await eventually(lambda: _above(told, 0.2), "the wait is told")
+    await eventually(lambda: _below(told, 0.1), "and forgotten when it is over")
+
+
+async def _above(told: Callable[[], Awaitable[float]], seconds: float) -> bool:
+    return await told() > seconds
+
+
+async def _below(told: Callable[[], Awaitable[float]], seconds: float) -> bool:
+    return await told() < seconds

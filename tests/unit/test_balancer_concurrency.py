@@ -1,0 +1,135 @@
+"""The adaptive limit against a simulated backend, with a clock of its own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balancer.concurrency import (
+    LEAST,
+    PATIENCE,
+    TARGET_SECONDS,
+    ConcurrencyLimit,
+    queue_seconds,
+)
+
+MOST = 1024
+TICK = 0.1
+STEPS = 20  # of the simulation, in a tick
+
+
+class Backend:
+    """Answers `capacity` requests a second, each after `waiting` seconds at a dependency that
+    needs no CPU. What is over the limit is refused."""
+
+    def __init__(self, capacity: float, waiting: float = 0.0) -> None:
+        self.capacity = capacity
+        self.waiting = waiting
+        self.limit = ConcurrencyLimit(MOST)
+        self.queue = self.at_dependency = 0.0
+        self.told = 0.0
+        self.refused = 0.0
+
+    @property
+    def in_flight(self) -> float:
+        return self.queue + self.at_dependency
+
+    def tick(self, rate: float) -> None:
+        for _ in range(STEPS):
+            self._step(rate, TICK / STEPS)
+        self.limit.adjust(int(self.in_flight))
+
+    def _step(self, rate: float, seconds: float) -> None:
+        done = min(self.queue, self.capacity * seconds)
+        self.queue -= done
+        if self.waiting:
+            self.at_dependency += done - self.at_dependency * seconds / self.waiting
+        taken = min(rate * seconds, max(0.0, self.limit.limit - self.in_flight))
+        self.refused += rate * seconds - taken
+        self.queue += taken
+        # What an answer tells is an average over the last moments.
+        self.told += 0.1 * (self.queue / self.capacity - self.told)
+        if done:
+            self.limit.reported(self.told)
+
+
+@given(capacity=st.floats(200, 20_000), times=st.floats(1.5, 10))
+def test_an_overloaded_backend_gets_what_it_can_do_and_no_long_queue(capacity, times):
+    backend = Backend(capacity)
+    for _ in range(80):  # what was taken in before the limit fell is worked off
+        backend.tick(capacity * times)
+    waits = []
+    for _ in range(100):
+        backend.tick(capacity * times)
+        waits.append(backend.queue / capacity)
+    assert sum(waits) / len(waits) < 2 * TARGET_SECONDS
+    assert backend.limit.limit >= LEAST
+
+
+def test_a_moment_above_the_target_refuses_nobody():
+    limit = ConcurrencyLimit(MOST)
+    for _ in range(PATIENCE - 1):
+        limit.reported(1.0)
+        assert limit.adjust(30) == MOST
+    limit.reported(0.0)
+    assert limit.adjust(30) == MOST
+
+
+def test_a_slow_dependency_is_no_overload():
+    backend = Backend(capacity=2000, waiting=1.0)
+    for _ in range(100):
+        backend.tick(500)
+    assert backend.refused == 0
+    assert backend.in_flight > 300
+    assert backend.limit.limit == MOST
+
+
+def test_after_an_overload_the_limit_is_back_within_seconds():
+    backend = Backend(capacity=1000)
+    for _ in range(50):
+        backend.tick(5000)
+    low = backend.limit.limit
+    for _ in range(60):
+        backend.tick(300)
+    assert low < MOST / 4
+    assert backend.limit.limit == MOST
+
+
+def test_a_backend_that_says_nothing_keeps_its_limit():
+    limit = ConcurrencyLimit(100)
+    assert [limit.adjust(100) for _ in range(50)] == [100] * 50
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 3600), st.integers(0, 5000)), max_size=50), st.integers(1, 2000)
+)
+def test_the_limit_is_never_below_the_least_nor_above_the_most(reports, most):
+    limit = ConcurrencyLimit(most)
+    for seconds, in_flight in reports:
+        limit.reported(seconds)
+        assert min(LEAST, most) <= limit.adjust(in_flight) <= most
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (b"TEXT named_metrics.queue_seconds=0.012", 0.012),
+        (b"TEXT cpu_utilization=0.3, named_metrics.queue_seconds=1", 1.0),
+        (b"TEXT cpu_utilization=0.3", None),
+        (b"TEXT named_metrics.queue_seconds=", None),
+        (b"TEXT named_metrics.queue_seconds=nan", None),
+        (b"TEXT named_metrics.queue_seconds=-1", None),
+        (b"TEXT named_metrics.queue_seconds=1e9", None),
+        (b'JSON {"named_metrics": {}}', None),
+        (b"", None),
+    ],
+)
+def test_only_a_number_of_seconds_is_taken_from_a_report(value: bytes, seconds: float | None):
+    assert queue_seconds(value) == seconds
+
+
+@given(st.binary(max_size=80))
+def test_no_report_breaks_the_reading_of_an_answer(value: bytes):
+    seconds = queue_seconds(value)
+    assert seconds is None or 0 <= seconds < 3600

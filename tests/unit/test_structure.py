@@ -20,9 +20,10 @@ ALLOWED: dict[str, set[str]] = {
 OURS = {name.partition("/")[0] for name in ALLOWED} | {"tests"}
 PURE = [
     "app/ids.py", "app/resilience/backoff.py", "app/resilience/deadline.py",
-    "app/resilience/retry.py", "balancer/backends.py", "balancer/budget.py",
-    "balancer/ejection.py", "balancer/forwarding.py", "balancer/generated.py",
-    "balancer/pace.py", "balancer/proxy_protocol.py", "balancer/trace_context.py", "balancer/health_count.py", "balancer/membership.py",
+    "app/resilience/retry.py", "balancer/backends.py", "balancer/budget.py", "balancer/ejection.py",
+    "balancer/forwarding.py", "balancer/generated.py", "balancer/health_count.py",
+    "balancer/membership.py", "balancer/pace.py", "balancer/proxy_protocol.py",
+    "balancer/trace_context.py",
     "balancer/recent.py", "balancer/request_head.py", "balancer/selection.py",
     "balancer/settings.py",
     "balancer/request_id.py", "balancer/request_line.py",

@@ -205,7 +205,7 @@ class ClientConnection(asyncio.Protocol):
         limit = self.proxy.settings.max_connections
         self.proxy.counts.shed("connections")
         if len(self.proxy.clients) <= limit + limit // 8 + 16:
-            self._refuse(503, "too many connections")
+            self.refuse(503, "too many connections")
         else:
             self.abort()
 

@@ -30,10 +30,18 @@ class _OfBackend:
     is_draining: Gauge
     weight: Gauge
     in_flight: Gauge
+    limit: Gauge
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
-        return self.up, self.is_ejected, self.is_draining, self.weight, self.in_flight
+        return (
+            self.up,
+            self.is_ejected,
+            self.is_draining,
+            self.weight,
+            self.in_flight,
+            self.limit,
+        )
 
 
 class Counts:
@@ -109,6 +117,7 @@ class Counts:
             is_draining=recorder.gauge("balancer_backend_draining", backend=backend),
             weight=recorder.gauge("balancer_backend_weight", backend=backend),
             in_flight=recorder.gauge("balancer_requests_in_flight", backend=backend),
+            limit=recorder.gauge("balancer_backend_limit", backend=backend),
         )
 
     def finished(
@@ -156,6 +165,7 @@ class Counts:
         cells.is_draining.set(backend.draining)
         cells.weight.set(backend.weight)
         cells.in_flight.set(backend.in_flight)
+        cells.limit.set(backend.max_in_flight)
 
     def _request_cell(self, key: tuple[str, bytes, int]) -> Counter:
         backend, method, status = key

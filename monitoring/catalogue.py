@@ -145,6 +145,12 @@ METRICS: tuple[Metric, ...] = (
         "balancer_requests_in_flight", "gauge", "Requests now at a backend.", ("backend",)
     ),
     Metric(
+        "balancer_backend_limit",
+        "gauge",
+        "Requests that the backend may have at once; less while work waits there for the CPU.",
+        ("backend",),
+    ),
+    Metric(
         "balancer_backend_up",
         "gauge",
         "1 while the backend passes its health checks.",

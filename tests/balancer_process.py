@@ -164,7 +164,7 @@ class Load:
                 self.outcomes[type(error).__name__] += 1
                 return
             try:
-                while not self._stopping and await self._one(reader, writer):
+                while not self._stopping and await self._one(reader, writer):  # noqa: ASYNC110
                     await asyncio.sleep(self._pause)
             except (OSError, EOFError) as error:
                 self.outcomes[type(error).__name__] += 1

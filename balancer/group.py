@@ -90,6 +90,7 @@ class BackendGroup:
             backend.ejected = True
             seconds = backend.outlier.eject(now)
             self._counts.ejected(backend.label)
+            self._counts.backend(backend)
             say(f"backend {backend.label} is out for {seconds:g} s: its requests fail")
 
     def tick(self, now: float) -> None:

@@ -99,10 +99,17 @@ def _sample(bench: Bench, case: str, side: Side, cpus: Cpus) -> None:
     )
 
 
-def run_wrk(bench: Bench, port: int, request: Request, seconds: int, cpus: Cpus) -> WrkRun:
+def run_wrk(
+    bench: Bench,
+    port: int,
+    request: Request,
+    seconds: int,
+    cpus: Cpus,
+    connections: int = CONNECTIONS,
+) -> WrkRun:
     """Raises ProgramError when wrk itself fails."""
     command = [
-        bench.program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
+        bench.program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s",
         "--timeout", "10s", "-s", str(_SCRIPT), f"http://127.0.0.1:{port}{request.path}", "--",
     ]  # fmt: skip
     if request.upload:

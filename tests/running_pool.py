@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from workers.attach import NotRunningError
 from workers.attach import RunningPool as Attached
 
 PARENT = """
@@ -85,7 +86,7 @@ class RunningPool:
 def eventually(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NotRunningError):
             if condition():
                 return
         time.sleep(0.02)

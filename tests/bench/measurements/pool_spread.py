@@ -13,8 +13,11 @@ from ..processes import ProgramError
 from ..results import Chart, Metric
 
 WORKERS = 4
-CONNECTIONS = (8, 32, 64)
-_REQUEST = Request("/", least=80)
+_KEPT, _ONE_EACH = Request("/", least=80), Request("/", least=80, last=True)
+CASES = {
+    **{f"{kept} connections": (kept, _KEPT) for kept in (8, 32, 64)},
+    "32 clients, a connection each time": (32, _ONE_EACH),
+}
 
 
 def run(bench: Bench) -> None:
@@ -22,22 +25,21 @@ def run(bench: Bench) -> None:
         f"{WORKERS} workers and wrk share all CPUs. Every round makes its connections anew: which"
         " worker has how many is decided then."
     )
-    for connections in bench.effort.cases(CONNECTIONS):
+    for case, (connections, request) in bench.effort.cases(list(CASES.items())):
         for _ in range(bench.effort.wrk_rounds):
             for name in spread.NAMES:
                 with bench.contender(name), bench.for_a_while():
-                    bench.step(f"{connections} connections: {name}")
-                    _sample(bench, name, connections)
+                    bench.step(f"{case}: {name}")
+                    _sample(bench, case, name, connections, request)
 
 
-def _sample(bench: Bench, name: str, connections: int) -> None:
-    case = f"{connections} connections"
+def _sample(bench: Bench, case: str, name: str, connections: int, request: Request) -> None:
     _program, port, run_dir = spread.start(bench, name, WORKERS)
     pool = RunningPool(run_dir, "spread")
     _wait_for_all(pool)
     before = _requests(pool)
-    run = run_wrk(bench, port, _REQUEST, bench.effort.wrk_seconds, bench.cores.all, connections)
-    problem = run.problem(_REQUEST.least)
+    run = run_wrk(bench, port, request, bench.effort.wrk_seconds, bench.cores.all, connections)
+    problem = run.problem(request.least)
     if problem is not None:
         bench.result.refuse(case, name, problem)
         return

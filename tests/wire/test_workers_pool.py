@@ -31,7 +31,7 @@ def test_a_killed_worker_is_replaced_within_a_second(start):
 def test_a_worker_that_had_lived_is_replaced_within_a_tenth_of_a_second(start):
     pool = start(workers=3).wait_ready()
     time.sleep(5.2)  # who dies sooner after its start is taken for crashing
-    took = []
+    took: list[float] = []
     for victim in (old := pool.workers()):
         asked = time.monotonic()
         os.kill(victim, signal.SIGKILL)

@@ -70,8 +70,9 @@ def reload(name: str, run_dir: Path) -> None:
 
 def _table(pool: dict[str, Any]) -> Table:
     replaced = ", ".join(f"{count} × {why}" for why, count in pool["restarts"].items() if count)
+    soon = f", crashing: next start in {wait:.1f} s" if (wait := pool["respawn_in"]) else ""
     table = Table(
-        title=f"{pool['name']} (pid {pool['pid']}, {pool['wanted']} wanted)",
+        title=f"{pool['name']} (pid {pool['pid']}, {pool['wanted']} wanted{soon})",
         caption=f"replaced: {replaced or 'none'}",
         box=box.SIMPLE_HEAD,
         title_justify="left",

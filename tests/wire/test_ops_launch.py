@@ -189,4 +189,4 @@ def test_real_nginx_starts_from_the_real_configuration_on_a_moved_port(folder: P
 def test_a_bad_port_is_refused_naming_option_and_range(folder: Path):
     done = launch(folder, *PROMETHEUS[:3], "99999", *PROMETHEUS[4:])
     assert done.returncode == 2
-    assert "'--port': 99999 is not in the range 1<=x<=65535" in done.stderr
+    assert "'--port': '99999' is not a whole number from 1 to 65535" in done.stderr

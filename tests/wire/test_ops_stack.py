@@ -123,11 +123,12 @@ def test_ctrl_c_at_any_moment_of_a_start_is_one_line(stack: Stack):
             begun.wait(tenths / 10)
         begun.send_signal(signal.SIGINT)
         _output, errors = begun.communicate(timeout=60)
-        if begun.returncode == -signal.SIGINT and "monitoring" not in errors:
+        if "Interrupted" not in errors and "/monitoring/" not in errors:
             continue  # Python itself was not up yet: before the first line of ours
         (line,) = errors.splitlines()
         assert line.startswith("Interrupted")
-        assert begun.returncode == 130
+        # Python may end by the signal where it was executing text; to the shell both are 130
+        assert begun.returncode in (130, -signal.SIGINT)
         moments += 1
     assert moments >= 5
     assert stack.run("down").returncode == 0

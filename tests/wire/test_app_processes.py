@@ -346,7 +346,7 @@ def test_a_wrong_setting_is_one_line_that_names_option_value_and_what_is_allowed
 def test_the_same_holds_for_environment_variables(tmp_path: Path) -> None:
     line = refused(tmp_path, APP_WORKERS="0")
     assert "APP_WORKERS" in line
-    assert "1<=x<=32" in line
+    assert "a whole number from 1 to 32" in line
 
 
 def test_a_port_in_use_is_told_with_the_variable_that_moves_it(tmp_path: Path) -> None:

@@ -183,6 +183,8 @@ def test_real_nginx_starts_from_the_real_configuration_on_a_moved_port(folder: P
         process.terminate()
         output, _ = process.communicate(timeout=30)
     assert "[emerg]" not in output
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert {line["path"] for line in lines} == {"/"}, "the access log goes to stdout"
     assert process.returncode == 0
 
 

@@ -154,7 +154,7 @@ class Proxy:
         if self.log.enabled:
             self.log.write(
                 {
-                    "time": rfc3339(time.time()),
+                    "time": rfc3339(time.time() - seconds),
                     "service": "balancer",
                     "worker": self._pid,
                     "request_id": head.request_id,

@@ -16,6 +16,7 @@ import click
 
 from . import command_lines
 from .command_lines import CommandLine, GrafanaPaths
+from .option_types import Number
 from .project import StackError, open_project
 from .servers import SERVERS, find, missing
 from .topology import SettingError, relocate
@@ -27,7 +28,9 @@ LINGER_SECONDS = 1.5
 _configuration = click.argument(
     "configuration", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-_port = click.option("--port", type=click.IntRange(1, 65535), required=True, help="Listens here.")
+_port = click.option(
+    "--port", type=Number(1, 65535, whole=True), required=True, help="Listens here."
+)
 _data = click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="Its folder."
 )

@@ -82,6 +82,15 @@ def describe(process: psutil.Process) -> str:
     return f"{name} (pid {process.pid}{place})"
 
 
+def title(process: psutil.Process) -> str:
+    """`app1 (pid 812)`, by the name it has in supervisord.conf where that is known."""
+    name = "a process"
+    with contextlib.suppress(psutil.Error):
+        name = process.name()
+        name = process.environ().get("SUPERVISOR_PROCESS_NAME") or name
+    return f"{name} (pid {process.pid})"
+
+
 def _listening(process: psutil.Process) -> set[int]:
     return {
         connection.laddr.port

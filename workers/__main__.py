@@ -37,16 +37,17 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @RUN_DIR
 def status(names_wanted: tuple[str, ...], as_json: bool, run_dir: Path) -> None:
-    """Every worker: slot, pid, state, age, load, memory, CPU, and why workers were replaced."""
+    """Every worker: slot, pid, state, age, load, memory, CPU, and why workers were replaced.
+
+    Exit code 1 when nothing runs.
+    """
     pools = [RunningPool(run_dir, name).describe() for name in names_wanted or names(run_dir)]
     if as_json:
         click.echo(json.dumps({"pools": pools}, indent=2))
-        return
-    out = Console()
+    for pool in () if as_json else pools:
+        Console().print(_table(pool))
     if not pools:
-        out.print(f"No pool runs here (looked in {run_dir}).")
-    for pool in pools:
-        out.print(_table(pool))
+        raise NotRunningError(f"no pool runs here (looked in {run_dir}); to start them: make up")
 
 
 @main.command()

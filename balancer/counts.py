@@ -70,6 +70,7 @@ class Counts:
         }
         self._budget_exhausted = recorder.counter("balancer_retry_budget_exhausted_total")
         self._budget_left = recorder.gauge("balancer_retry_budget_left")
+        self._tunnels = recorder.gauge("balancer_tunnels")
         self._client_connections = recorder.gauge("balancer_connections", side="client")
         self._upstream_connections = recorder.gauge("balancer_connections", side="upstream")
         self._seconds_cell("none")
@@ -152,6 +153,9 @@ class Counts:
 
     def retry_budget(self, left: float) -> None:
         self._budget_left.set(left)
+
+    def tunnels(self, now_open: int) -> None:
+        self._tunnels.set(now_open)
 
     def connections(self, *, client: int, upstream: int) -> None:
         self._client_connections.set(client)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -134,21 +133,23 @@ def block(head: ResponseHead, request: RequestHead, *, chunked: bool, close: boo
     )
 
 
-def generated(status: int, reason: str, request_id: str, *, close: bool, head: bool) -> bytes:
-    """An answer of the balancer's own, complete: JSON with the reason and the request id."""
-    body = json.dumps({"error": reason, "request_id": request_id}).encode() + b"\n"
-    retry_after = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
-    allow = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if status == 405 else b""
+def read_switch(fields: list[Field]) -> list[Field]:
+    """The fields of a 101 that are sent on. Raises BadResponseError if it is not a WebSocket that
+    begins (RFC 6455 4.2.2)."""
+    known: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        known.setdefault(name.lower(), []).append(value.strip(b" \t").lower())
+    named = {token.strip(b" \t") for token in b",".join(known.get(b"connection", ())).split(b",")}
+    if known.get(b"upgrade") != [b"websocket"] or b"upgrade" not in named:
+        raise BadResponseError("switched to a protocol nobody asked for")
+    dropped = named | HOP_BY_HOP | {b"content-length", b"x-request-id"}
+    return [field for field in fields if field[0].lower() not in dropped]
+
+
+def switch_block(fields: list[Field], request: RequestHead) -> bytes:
+    """The head of a 101 as sent to the client."""
     return (
-        b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-        b"X-Request-Id: %b\r\n%b%b%b\r\n"
-        % (
-            status,
-            HTTPStatus(status).phrase.encode(),
-            len(body),
-            request_id.encode(),
-            retry_after,
-            allow,
-            b"Connection: close\r\n" if close else b"",
-        )
-    ) + (b"" if head else body)
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b"
+        b"Via: 1.1 balancer\r\nX-Request-Id: %b\r\n\r\n"
+        % (b"".join([b"%b: %b\r\n" % field for field in fields]), request.request_id.encode())
+    )

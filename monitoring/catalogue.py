@@ -212,6 +212,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "balancer_connections", "gauge", "Open connections.", ("side",)
     ),
+    Metric("balancer_tunnels", "gauge", "WebSocket tunnels now open."),
     # the external service
     Metric("failures_total", "counter", "Requests failed on purpose."),
     Metric("delays_total", "counter", "Requests delayed on purpose."),

@@ -21,7 +21,8 @@ OURS = {name.partition("/")[0] for name in ALLOWED} | {"tests"}
 PURE = [
     "app/ids.py", "app/resilience/backoff.py", "app/resilience/deadline.py",
     "app/resilience/retry.py", "balancer/backends.py", "balancer/budget.py",
-    "balancer/ejection.py", "balancer/health_count.py", "balancer/membership.py",
+    "balancer/ejection.py", "balancer/forwarding.py", "balancer/generated.py",
+    "balancer/pace.py", "balancer/proxy_protocol.py", "balancer/trace_context.py", "balancer/health_count.py", "balancer/membership.py",
     "balancer/recent.py", "balancer/request_head.py", "balancer/selection.py",
     "balancer/settings.py",
     "balancer/request_id.py", "balancer/request_line.py",

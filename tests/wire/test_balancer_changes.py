@@ -375,6 +375,19 @@ def test_a_port_that_is_taken_is_named_with_the_variable_that_moves_it(tmp_path:
         assert "Traceback" not in done.stderr
 
 
+async def test_a_second_balancer_does_not_share_the_admin_port_of_the_first(tmp_path: Path):
+    async with scripted(1) as (backend,), balancer(tmp_path, backend) as door:
+        words = ["--backend", str(backend.address), "--run-dir", str(tmp_path / "other")]
+        words += ["--metrics-file", str(tmp_path / "other/metrics")]
+        words += ["--listen", f"127.0.0.1:{free_port()}"]
+        words += ["--admin", f"127.0.0.1:{door.admin_port}"]
+        done = await asyncio.to_thread(lambda: run(*words, folder=tmp_path))
+        assert done.returncode != 0
+        assert f"127.0.0.1:{door.admin_port} is in use by" in done.stderr
+        assert f"pid {door.workers()[0]}" in done.stderr
+        assert await door.statuses(3) == {200: 3}
+
+
 # Reload
 
 

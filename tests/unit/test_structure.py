@@ -27,7 +27,7 @@ PURE = [
     "balancer/request_id.py", "balancer/request_line.py",
     "balancer/response_head.py", "balancer/retry.py", "monitoring/catalogue.py",
     "monitoring/topology.py", "workers/policy.py",
-    "monitoring/revival.py", "monitoring/state.py", "monitoring/waiting.py",
+    "monitoring/guardian/revival.py", "monitoring/stack/state.py", "monitoring/stack/waiting.py",
     "shards/placement.py", "shards/records.py", "shards/settings.py", "unstable/decision.py",
     "unstable/settings.py",
 ]  # fmt: skip

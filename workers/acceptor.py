@@ -1,13 +1,21 @@
 """Accepting on a socket that several workers share, so that each gets its fair part.
 
 A shared socket wakes every worker, and an event loop that accepts until nothing is left takes
-what it can. *Measured*, 4 workers on 2 cores, 60 µs of work a request, keep-alive, max/mean of
-requests per worker at 32 and 64 connections: uvloop's own accepting 1.7 and 1.6; this one 1.05
-to 1.26 and 1.01 to 1.07; connections a second without keep-alive are as many.
+what it can; with a SO_REUSEPORT socket per slot a hash decides, and a hung worker stalls its part.
+*Measured* (`make bench`, pool-spread: 4 workers on 2 busy cores), requests of the busiest worker
+over the mean, medians:
+
+    connections kept      8     32     64
+    this                1.22   1.18   1.13
+    uvloop's own        3.70   1.71   1.61
+    a socket per slot   1.70   1.33   1.29
+
+That is why one shared socket is the default. Its price: of connections that bring one request
+each, with next to no work in it, about a sixth fewer a second.
 
 The rule: a worker with more connections than the least loaded of its living siblings leaves a
-new one to them, but only once and only for a moment, so that no connection ever waits for a
-worker that does not come.
+new one to them, but only for a moment, so that no connection ever waits for a worker that does not
+come.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def test_a_port_in_use_is_one_line_that_names_who_has_it_and_what_moves_it(start
         holder.bind(("127.0.0.1", free_port))
         holder.listen()
         pool = start(port_variable="APP1_PORT")
-        assert pool.process.wait(timeout=10) == 1
+        assert pool.process.wait(timeout=30) == 1
     assert f"127.0.0.1:{free_port} is in use" in pool.logged()
     assert f"pid {os.getpid()}" in pool.logged()
     assert "APP1_PORT" in pool.logged()
@@ -225,7 +225,7 @@ def test_a_port_in_use_is_one_line_that_names_who_has_it_and_what_moves_it(start
 
 def test_an_address_that_is_not_this_machines_is_one_line(start):
     pool = start(host="203.0.113.1")  # documentation's own network
-    assert pool.process.wait(timeout=10) == 1
+    assert pool.process.wait(timeout=30) == 1
     assert f"cannot listen on 203.0.113.1:{pool.port}: Cannot assign" in pool.logged()
     assert len(pool.logged().splitlines()) == 1
 
@@ -241,5 +241,5 @@ def test_a_target_whose_own_import_fails_ends_with_what_it_was(start, tmp_path):
 def test_a_second_instance_of_the_same_name_is_refused(start):
     pool = start().wait_ready()
     second = start()
-    assert second.process.wait(timeout=10) == 1
+    assert second.process.wait(timeout=30) == 1
     assert f"already runs (pid {pool.process.pid}" in pool.logged()

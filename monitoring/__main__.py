@@ -11,9 +11,9 @@ def main() -> int:
         # imported here: whoever presses Ctrl-C this early gets a line too, and no traceback
         import click
 
-        from .commands import monitoring
-        from .project import StackError
-        from .supervision import SupervisorError
+        from .stack.commands import monitoring
+        from .stack.project import StackError
+        from .stack.supervision import SupervisorError
         from .topology import SettingError
     except KeyboardInterrupt:
         print("Interrupted before anything was done.", file=sys.stderr)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 
-from . import command_lines
-from .command_lines import CommandLine, GrafanaPaths
+from .installation import command_lines
+from .installation.command_lines import CommandLine, GrafanaPaths
+from .installation.servers import SERVERS, find, missing
 from .option_types import Number
-from .project import StackError, open_project
-from .servers import SERVERS, find, missing
+from .stack.project import StackError, open_project
 from .topology import SettingError, relocate
 
 # supervisord calls what ends within startsecs (1 s) a failed start, whatever its exit code:
@@ -38,8 +38,8 @@ _data = click.option(
 
 @click.group(context_settings={"max_content_width": 100})
 def launch() -> None:
-    """Become a server that is installed on this machine (see monitoring/servers.py for where
-    it is looked for)."""
+    """Become a server that is installed on this machine (where it is looked for:
+    monitoring/installation/servers.py)."""
 
 
 @launch.command("redis-server")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.state import Look, Process, ProgramState, StackState, judge
+from monitoring.stack.state import Look, Process, ProgramState, StackState, judge
+from monitoring.stack.waiting import Limits, Waiting
 from monitoring.topology import read_topology
-from monitoring.waiting import Limits, Waiting
 
 TEXT = """
 [program:app]

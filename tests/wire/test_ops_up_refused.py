@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from monitoring.ownership import make_folders
-from monitoring.project import StackError, open_project
+from monitoring.stack.ownership import make_folders
+from monitoring.stack.project import StackError, open_project
 from tests.ops_stack import Stack, said
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from ..topology import SettingError
 from .project import StackError, open_running
-from .topology import SettingError
 
 EXIT_CODE = 130  # as shells have it: 128 + SIGINT
 

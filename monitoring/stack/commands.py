@@ -13,10 +13,10 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from .install import ensure_servers, install_release
+from ..installation.install import ensure_servers, install_release
+from ..option_types import Number
 from .interrupts import Interruptible
 from .logs import choose, follow, last_lines, places
-from .option_types import Number
 from .ownership import make_folders
 from .preflight import check
 from .project import Project, StackError, open_project, open_running

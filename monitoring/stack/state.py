@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .topology import Program, Topology
+from ..topology import Program, Topology
 
 # ready     does its work
 # starting  not ready yet, or not ready any more

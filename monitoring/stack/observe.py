@@ -6,11 +6,11 @@ import asyncio
 import time
 from pathlib import Path
 
+from ..topology import Program
 from .project import Project
 from .readiness import Prober
 from .state import Look, Process, StackState, judge
 from .supervision import SupervisorError
-from .topology import Program
 
 _TAIL_BYTES = 64 * 1024
 ENDED = ("EXITED", "BACKOFF", "FATAL", "UNKNOWN")

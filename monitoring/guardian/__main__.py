@@ -20,9 +20,9 @@ from typing import TextIO
 import click
 from supervisor import childutils
 
-from .option_types import Number
+from ..option_types import Number
+from ..stack.supervision import Supervisor, SupervisorError
 from .revival import Revival, RevivalSettings
-from .supervision import Supervisor, SupervisorError
 
 Change = tuple[str, str]  # program, state
 

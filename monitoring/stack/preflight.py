@@ -7,9 +7,9 @@ import os
 import socket
 from collections.abc import Iterator
 
+from ..topology import Port, Program
 from .processes import describe, holder, orphans, title
 from .project import Project, StackError
-from .topology import Port, Program
 
 HOST = "127.0.0.1"
 # sun_path has 108 bytes with the final zero; supervisord binds to NAME.PID first and renames

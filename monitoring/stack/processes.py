@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from .topology import Topology
+from ..topology import Topology
 
 # What writes its title over its environment; anything else that works in the folder and listens
 # is the user's own.

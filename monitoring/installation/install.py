@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..stack.project import StackError
-from ..stack.terminal import doing, downloading
+from ..terminal import doing, downloading
 from . import archive
 from .packages import PackageError, apt_install, can_use_apt, pip_install
 from .releases import RELEASES, Release

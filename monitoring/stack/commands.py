@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from ..installation.install import ensure_servers, install_release
 from ..option_types import Number
+from ..terminal import console
 from .interrupts import Interruptible
 from .logs import choose, follow, last_lines, places
 from .ownership import make_folders
@@ -25,7 +26,6 @@ from .state import StackState
 from .status import EXIT_CODES, look, print_status
 from .stop import stop
 from .supervision import NotRunningError
-from .terminal import console
 from .waiting import Limits, Waiting
 
 

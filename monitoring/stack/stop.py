@@ -10,11 +10,11 @@ from itertools import groupby
 import psutil
 from rich.console import Console
 
+from ..terminal import doing
 from ..topology import Program, Topology
 from .processes import orphans, title, with_children
 from .project import Project, StackError
 from .supervision import NotRunningError, Supervisor
-from .terminal import doing
 
 POLL_SECONDS = 0.1
 SPARE_SECONDS = 10.0  # on top of what supervisord gives a program before it kills it

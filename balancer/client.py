@@ -7,14 +7,18 @@ from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from .exchange import Exchange
+from .forwarding import Peer
+from .generated import Problem, ProxyError, error_of, prefers_text
 from .request_head import ParsedRequest, RequestHead
+from .request_line import RefusedError
 from .request_parser import RequestParser
-from .response_head import generated
+from .tunnel import Tunnel
 
 if TYPE_CHECKING:
     from .proxy import Proxy
 
 LINGER_SECONDS = 2.0
+TOO_MANY = 503
 
 
 class ClientConnection(asyncio.Protocol):
@@ -22,13 +26,19 @@ class ClientConnection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, proxy: Proxy) -> None:
+    peer: Peer
+
+    def __init__(self, proxy: Proxy, address: str | None = None) -> None:
+        """`address` is the client's, if a proxy that passes its connection on has told it."""
         self.proxy = proxy
+        self._address = address
         self._parser = RequestParser(self, proxy.request_heads.known, proxy.settings)
         self._receiving: Exchange | None = None  # whose body is being read
         self._waiting: deque[Exchange] = deque()  # in order; the first one is being answered
         self._out: list[bytes] = []
         self._refusal: tuple[int, str] | None = None
+        self._refused: ParsedRequest | None = None  # as far as it was understood
+        self.tunnel: Tunnel | None = None
         self.write_paused = False  # the client reads more slowly than answers come
         self._closing = False
         self._lingers_until = self._lingers_at_most = 0.0
@@ -41,8 +51,8 @@ class ClientConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         peer = self.transport.get_extra_info("peername")
-        self.peer: str = peer[0] if peer else ""
-        self._forwarded_for = b"X-Forwarded-For: %b\r\n" % self.peer.encode()
+        address: str = self._address or (peer[0] if peer else "")
+        self.peer = self.proxy.trusted_proxies.peer(address)
         self.proxy.client_connected(self)
         if len(self.proxy.clients) > self.proxy.settings.max_connections:
             self._turn_away()
@@ -87,7 +97,13 @@ class ClientConnection(asyncio.Protocol):
     # The parser's calls
 
     def request_head(self, parsed: ParsedRequest) -> RequestHead:
-        head = self.proxy.request_heads.read(parsed, self._forwarded_for)
+        try:
+            head = self.proxy.request_heads.read(parsed, self.peer)
+        except RefusedError:
+            self._refused = parsed
+            raise
+        if head.websocket:
+            self._parser.hold()
         self._accept(head)
         return head
 
@@ -103,13 +119,9 @@ class ClientConnection(asyncio.Protocol):
     def _start(self, exchange: Exchange) -> None:
         if exchange.ended:
             return
-        head = exchange.head
-        if head.expects_continue and not head.http_1_0 and not exchange.request_complete:
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.flush()
         if self.proxy.in_flight >= self.proxy.settings.max_in_flight:
             self.proxy.counts.shed("in_flight")
-            exchange.refuse(503, "too many requests in flight")
+            exchange.refuse(503, "too many requests in flight", "connection_limit_reached")
         else:
             exchange.start()
 
@@ -133,11 +145,6 @@ class ClientConnection(asyncio.Protocol):
             self.transport.write(b"".join(self._out))
         self._out.clear()
 
-    def write_generated(
-        self, status: int, reason: str, request_id: str, *, close: bool, head: bool
-    ) -> None:
-        self.write(generated(status, reason, request_id, close=close, head=head))
-
     def exchange_ended(self, exchange: Exchange) -> None:
         """The first waiting exchange is over; the next one's turn."""
         self.flush()
@@ -155,9 +162,35 @@ class ClientConnection(asyncio.Protocol):
             self._answer_refusal()
         else:
             self.resume_reading()
+            if self._parser.held:  # it stays HTTP
+                asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._closing and self._refusal is None:
+            self._parser.go_on()
+            self.flush()
+
+    def switch(self, tunnel: Tunnel, from_backend: bytes) -> None:
+        """Nothing more is HTTP on this connection."""
+        self.flush()
+        self._closing = True
+        self.tunnel = tunnel
+        tunnel.client.write_paused = self.write_paused
+        tunnel.begin(
+            from_client=self._parser.behind,
+            from_backend=from_backend,
+            client_half_closed=self._half_closed,
+        )
+
+    def taken(self, written: int) -> int:
+        """How much of what was written the client, or the kernel for it, has taken."""
+        return written - self.transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """Make it visible that the answer is not complete."""
+        if self.tunnel is not None:
+            self.tunnel.abort()
+            return
         self.flush()
         self._closing = True
         self.transport.abort()
@@ -212,8 +245,18 @@ class ClientConnection(asyncio.Protocol):
     def _answer_refusal(self) -> None:
         assert self._refusal is not None  # noqa: S101  narrows the type
         status, reason = self._refusal
-        request_id = self.proxy.refused(self, status, reason)
-        self.write_generated(status, reason, request_id, close=True, head=False)
+        parsed = self._refused
+        error: ProxyError = "connection_limit_reached" if status == TOO_MANY else error_of(status)
+        problem = Problem(
+            status,
+            reason,
+            self.proxy.new_request_id(),
+            error,
+            text=parsed is not None and prefers_text(parsed.block),
+        )
+        self.proxy.refused(self.peer.address, problem, parsed)
+        is_head = parsed is not None and parsed.method == b"HEAD"
+        self.write(problem.answer(close=True, head=is_head))
         self.close()
 
     def pause_reading(self) -> None:
@@ -228,7 +271,9 @@ class ClientConnection(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         settings = self.proxy.settings
-        if self._closing and now - self._since > settings.body_timeout:
+        if self.tunnel is not None:
+            self.tunnel.check(now)
+        elif self._closing and now - self._since > settings.body_timeout:
             self.transport.abort()  # it does not read what was sent last
         elif self._lingers_until:
             if now > self._lingers_until:

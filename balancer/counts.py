@@ -30,10 +30,18 @@ class _OfBackend:
     is_draining: Gauge
     weight: Gauge
     in_flight: Gauge
+    limit: Gauge
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
-        return self.up, self.is_ejected, self.is_draining, self.weight, self.in_flight
+        return (
+            self.up,
+            self.is_ejected,
+            self.is_draining,
+            self.weight,
+            self.in_flight,
+            self.limit,
+        )
 
 
 class Counts:
@@ -63,6 +71,7 @@ class Counts:
         self._budget_exhausted = recorder.counter("balancer_retry_budget_exhausted_total")
         self._budget_left = recorder.gauge("balancer_retry_budget_left")
         self._changes = recorder.gauge("balancer_changes_serial")
+        self._tunnels = recorder.gauge("balancer_tunnels")
         self._client_connections = recorder.gauge("balancer_connections", side="client")
         self._upstream_connections = recorder.gauge("balancer_connections", side="upstream")
         self._seconds_cell("none")
@@ -110,6 +119,7 @@ class Counts:
             is_draining=recorder.gauge("balancer_backend_draining", backend=backend),
             weight=recorder.gauge("balancer_backend_weight", backend=backend),
             in_flight=recorder.gauge("balancer_requests_in_flight", backend=backend),
+            limit=recorder.gauge("balancer_backend_limit", backend=backend),
         )
 
     def finished(
@@ -149,6 +159,9 @@ class Counts:
     def retry_budget(self, left: float) -> None:
         self._budget_left.set(left)
 
+    def tunnels(self, now_open: int) -> None:
+        self._tunnels.set(now_open)
+
     def connections(self, *, client: int, upstream: int) -> None:
         self._client_connections.set(client)
         self._upstream_connections.set(upstream)
@@ -161,6 +174,7 @@ class Counts:
         cells.is_draining.set(backend.draining)
         cells.weight.set(backend.weight)
         cells.in_flight.set(backend.in_flight)
+        cells.limit.set(backend.max_in_flight)
 
     def _request_cell(self, key: tuple[str, bytes, int]) -> Counter:
         backend, method, status = key

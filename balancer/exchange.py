@@ -10,9 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .backends import Backend
-from .request_head import RequestHead
-from .response_head import ResponseHead, block
+from .generated import Problem, ProxyError, error_of, error_of_connect, prefers_text
+from .pace import Pace
+from .request_head import Field, RequestHead
+from .response_head import ResponseHead, block, switch_block
 from .retry import RETRIED_STATUSES, Attempts, Failure, is_repeatable, may_retry
+from .tunnel import Tunnel
 from .upstream import BackendConnection
 
 if TYPE_CHECKING:
@@ -20,6 +23,14 @@ if TYPE_CHECKING:
     from .proxy import Proxy
 
 _CHUNKS_END = b"0\r\n\r\n"
+SWITCHING = 101
+_ERRORS: dict[Failure, ProxyError] = {
+    "stale": "connection_terminated",
+    "reset": "connection_terminated",
+    "timeout": "http_response_timeout",
+    "protocol": "http_protocol_error",
+}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Exchange:
@@ -36,12 +47,18 @@ class Exchange:
         self.client = client
         self.head = head
         self.method = head.method
+        self.may_switch = head.websocket
         self.started = started
         self.backend: Backend | None = None
         self.attempts = Attempts()
         self.status = 0
         self.bytes_sent = 0
+        self.bytes_received = 0  # of the body, as sent on
         self.ended = ""
+        self.error: ProxyError | None = None  # why it was answered here
+        self.switched_at = 0.0  # when it became a tunnel
+        self._tunnel: Tunnel | None = None
+        self._pace: Pace | None = None
         self.request_complete = head.framing == "none"
         self.close_after = False
         self._connection: BackendConnection | None = None
@@ -51,7 +68,13 @@ class Exchange:
         self._replayable = True
         self._answer: ResponseHead | None = None
         self._chunked = False
-        self._deadline = started + proxy.settings.total_timeout
+        self.total = proxy.settings.total_timeout
+        self._own_time = 0 < head.fields.timeout_ms < self.total * 1000
+        if self._own_time:
+            self.total = head.fields.timeout_ms / 1000
+        self._deadline = started + self.total
+        self._continued = not head.expects_continue
+        self._request_held = False  # the backend takes the body more slowly than it comes
         self._attempt_deadline = 0.0
         self._last_progress = started
         self._counted = False
@@ -63,11 +86,12 @@ class Exchange:
         self._counted = True
         self.proxy.started()
         self._last_progress = self.proxy.now()  # waiting behind others is nobody's fault
-        self._deadline = self._last_progress + self.proxy.settings.total_timeout
+        self._deadline = self._last_progress + self.total
         backend = self.proxy.choose()
         if backend is None:
             self.proxy.counts.shed("backends")
-            self.refuse(503, "every backend is draining or has as many requests as it may")
+            why = "every backend is draining or has as many requests as it may"
+            self.refuse(503, why, "destination_unavailable")
         else:
             self._go_to(backend, by_new_connection=False)
 
@@ -79,7 +103,7 @@ class Exchange:
     def request_end(self) -> None:
         if not self.request_complete:
             self.request_complete = True
-            self._deadline = self.proxy.now() + self.proxy.settings.total_timeout
+            self._deadline = self.proxy.now() + self.total
             if self.head.framing == "chunked":
                 self._body_piece(_CHUNKS_END)
 
@@ -87,6 +111,7 @@ class Exchange:
         if self.ended:
             return
         self._last_progress = self.proxy.now()
+        self.bytes_received += len(wire)
         if self._connection is not None:
             self._connection.transport.write(wire)
         if self._replayable or self._connection is None:
@@ -122,6 +147,7 @@ class Exchange:
         except OSError as error:
             self._connecting = None
             self.proxy.connect_failed(backend, error)
+            self.error = error_of_connect(error)
             self._attempt_failed("connect", f"{backend.label} cannot be reached")
             return
         self._connecting = None
@@ -139,6 +165,12 @@ class Exchange:
             self.client.resume_reading()
         if self.client.write_paused:
             connection.hold(True)
+        if not self._continued:
+            # Only now is there somebody to take the body.
+            self._continued = True
+            if not self.request_complete and not self._body_bytes:
+                self.client.write(_CONTINUE)
+                self.client.flush()
 
     def _attempt_failed(self, failure: Failure, reason: str, *, forbidden: bool = False) -> None:
         """Try another backend if that is safe, else answer with the failure."""
@@ -156,7 +188,8 @@ class Exchange:
         elif self._answer is not None:
             self._cut("backend_cut")
         else:
-            self.refuse(504 if failure == "timeout" else 502, reason)
+            error = self.error if failure == "connect" else _ERRORS.get(failure)
+            self.refuse(504 if failure == "timeout" else 502, reason, error)
 
     def _may_retry(self, failure: Failure, *, forbidden: bool) -> bool:
         return self.proxy.now() < self._deadline and may_retry(
@@ -189,6 +222,8 @@ class Exchange:
     # Receiver of the answer
 
     def response_head(self, head: ResponseHead) -> None:
+        if head.queue_seconds is not None and self.backend is not None:
+            self.backend.concurrency.reported(head.queue_seconds)
         if head.status in RETRIED_STATUSES and self._other_backend_asked(head):
             return
         self._answer = head
@@ -255,7 +290,36 @@ class Exchange:
     def response_flush(self) -> None:
         self.client.flush()
 
+    def response_switched(self, fields: list[Field], behind: bytes) -> None:
+        """It is a WebSocket from now on; what comes is passed on unread."""
+        connection, self._connection = self._connection, None
+        if connection is None or self.backend is None:
+            return
+        self.backend.outlier.passed()
+        connection.receiver = None
+        self.status = SWITCHING
+        self.switched_at = self.proxy.now()
+        self.client.write(switch_block(fields, self.head))
+        sides = {"client": self.client, "backend": connection}
+        self._tunnel = Tunnel(
+            self.client.transport,
+            connection.transport,
+            idle=self.proxy.settings.tunnel_idle,
+            now=self.proxy.now,
+            ended=self._tunnel_ended,
+            lost=lambda side: sides[side].connection_lost(None),
+        )
+        self.proxy.tunnels += 1
+        self.client.switch(self._tunnel, behind)
+
+    def _tunnel_ended(self, how: str) -> None:
+        if self._tunnel is not None:
+            self.proxy.tunnels -= 1
+            self.bytes_sent = self._tunnel.bytes_sent
+        self._end(how)
+
     def request_paused(self, paused: bool) -> None:
+        self._request_held = paused
         if paused:
             self.client.pause_reading()
         else:
@@ -268,20 +332,17 @@ class Exchange:
 
     # Ends
 
-    def refuse(self, status: int, reason: str) -> None:
+    def refuse(self, status: int, reason: str, error: ProxyError | None = None) -> None:
         """Answer here: no backend did, or none may."""
         self._drop_connection()
         self.status = status
+        self.error = error or error_of(status)
         self.close_after = (
             not self.request_complete or not self.head.keep_alive or self.proxy.draining
         )
-        self.client.write_generated(
-            status,
-            reason,
-            self.head.request_id,
-            close=self.close_after,
-            head=self.method == b"HEAD",
-        )
+        text = prefers_text(self.head.forwarded)
+        problem = Problem(status, reason, self.head.request_id, self.error, text)
+        self.client.write(problem.answer(close=self.close_after, head=self.method == b"HEAD"))
         self._end("refused")
 
     def request_broken(self, status: int, reason: str) -> None:
@@ -302,23 +363,51 @@ class Exchange:
         """Called by the coarse timer."""
         if not self._counted:  # its turn comes with the loop's next one
             return
-        if self._answer is None:
-            if not self.request_complete and self._connection is not None:
-                self._attempt_deadline = now + self.proxy.settings.first_byte_timeout
-                self._check_progress(now, "the request body stopped")
-            elif now > self._deadline or now > self._attempt_deadline:
+        if self._answer is not None:
+            self._check_answer(now)
+        elif not self.request_complete and self._connection is not None:
+            self._attempt_deadline = now + self.proxy.settings.first_byte_timeout
+            self._check_body(now)
+        elif now > self._attempt_deadline:
+            self._attempt_failed("timeout", "no backend answered in time")
+        elif now > self._deadline:
+            if self._own_time:  # a client that asks for too little is no backend's failure
+                self.refuse(504, "the time that the request set itself is over")
+            else:
                 self._attempt_failed("timeout", "no backend answered in time")
-        else:
-            self._check_progress(now, "")
 
-    def _check_progress(self, now: float, refusal: str) -> None:
-        if now - self._last_progress <= self.proxy.settings.body_timeout:
-            return
-        if refusal:
-            self.refuse(408, refusal)
+    def _check_body(self, now: float) -> None:
+        """Of a request that is not complete."""
+        stopped = now - self._last_progress > self.proxy.settings.body_timeout
+        if self._request_held:
+            if stopped:
+                self._attempt_failed("timeout", "the backend takes no more of the request body")
+        elif stopped:
+            self.refuse(408, "the request body stopped")
+        elif self._too_slow(now, self.bytes_received, waited_for=not self.client.write_paused):
+            self.refuse(408, "the request body comes too slowly")
+
+    def _check_answer(self, now: float) -> None:
+        """Of an answer that is not complete."""
+        waits = self.client.write_paused
+        if now - self._last_progress > self.proxy.settings.body_timeout:
+            how = "client_too_slow" if waits else "timeout"
+        elif waits and self._too_slow(now, self.client.taken(self.bytes_sent), waited_for=True):
+            how = "client_too_slow"
         else:
-            self._drop_connection()
-            self._cut("timeout")
+            if self._pace is not None and not waits:
+                self._too_slow(now, self.client.taken(self.bytes_sent), waited_for=False)
+            return
+        if how == "timeout" and self.backend is not None:
+            self.proxy.attempt_failed(self.backend, "timeout")
+        self._drop_connection()
+        self._cut(how)
+
+    def _too_slow(self, now: float, moved: int, *, waited_for: bool) -> bool:
+        if self._pace is None:
+            settings = self.proxy.settings
+            self._pace = Pace(settings.body_timeout, settings.min_rate, now)
+        return self._pace.too_slow(now, moved, waited_for=waited_for)
 
     def _cut(self, how: str) -> None:
         """End an answer that cannot be completed so that the client can see it."""

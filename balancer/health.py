@@ -9,6 +9,7 @@ from .backends import Backend
 from .group import say
 from .health_count import HealthCount
 from .proxy import Proxy
+from .request_head import Field
 from .response_head import ResponseHead
 from .upstream import ConnectionPool
 
@@ -109,6 +110,7 @@ class _Probe:
     """Receives the answer of one check."""
 
     method = b"GET"
+    may_switch = False
 
     def __init__(self) -> None:
         self.result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -127,6 +129,9 @@ class _Probe:
     def response_failed(self, why: str, *, protocol: bool) -> None:
         if not self.result.done():
             self.result.set_exception(ConnectionError(why))
+
+    def response_switched(self, fields: list[Field], behind: bytes) -> None:
+        pass
 
     def response_flush(self) -> None:
         pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,6 +17,7 @@ import click
 
 from workers import MOST_WORKERS
 
+from .forwarding import Network, parse_network
 from .settings import Address, Member, Policy, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -55,6 +57,23 @@ class BackendType(click.ParamType[Member]):
             self.fail(str(error), param, ctx)
 
 
+class NetworkType(click.ParamType[Network]):
+    """`10.0.0.0/8` or an address; several in one variable are separated by commas."""
+
+    name = "network"
+    envvar_list_splitter = ","
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Network:
+        if isinstance(value, IPv4Network | IPv6Network):
+            return value
+        try:
+            return parse_network(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class PathOrOff(click.ParamType[str]):
     """A path that begins with a slash, or `off`."""
 
@@ -84,7 +103,9 @@ class Finite(click.FloatRange):
 def option(flag: str, *names: str, envvar: str | None = None, **more: Any) -> Callable[[F], F]:
     """An option that is also an environment variable, BALANCER_MAX_BODY for --max-body, and is
     named by both when its value is refused."""
-    variable = envvar or "BALANCER_" + flag.removeprefix("--").replace("-", "_").upper()
+    variable = (
+        envvar or "BALANCER_" + flag.partition("/")[0].removeprefix("--").replace("-", "_").upper()
+    )
     return click.option(flag, *names, envvar=variable, show_envvar=True, **more)
 
 
@@ -212,6 +233,31 @@ OPTIONS = (
         type=SECONDS,
         default=15.0,
         help="Seconds a connection to a backend is kept idle.",
+    ),
+    option(
+        "--tunnel-idle",
+        type=SECONDS,
+        default=300.0,
+        help="Seconds a WebSocket on which nothing moves is kept.",
+    ),
+    option(
+        "--min-rate",
+        type=BYTES,
+        default=500,
+        help="Bytes a second that a body must move, over --body-timeout, or who holds it up is cut"
+        " off; 0 asks nothing.",
+    ),
+    option(
+        "--trusted-proxies",
+        type=NetworkType(),
+        multiple=True,
+        help="Networks, 10.0.0.0/8, whose X-Forwarded-For, -Proto and -Host are believed.",
+    ),
+    option(
+        "--proxy-protocol/--no-proxy-protocol",
+        default=False,
+        help="Clients come through a proxy that tells their address by the PROXY protocol, 1 or 2;"
+        " a connection without it is closed.",
     ),
     option("--max-head", type=click.IntRange(min=1024), default=16384, help="Bytes of a head."),
     option("--max-fields", type=click.IntRange(min=1), default=100, help="Fields of a head."),

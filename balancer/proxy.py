@@ -17,9 +17,11 @@ from .backends import Backend
 from .budget import RetryBudget
 from .changes_file import ChangesFile
 from .counts import Counts
+from .forwarding import TrustedProxies
+from .generated import Problem
 from .group import BackendGroup, say
 from .membership import describe, wanted
-from .request_head import RequestHeads
+from .request_head import ParsedRequest, RequestHeads
 from .request_id import RequestIds
 from .retry import Failure
 from .settings import Settings
@@ -73,7 +75,9 @@ class Proxy:
         self.changes = ChangesFile(Path(settings.changes_file) if settings.changes_file else None)
         self._look_for_changes()
         self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
+        self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self.in_flight = 0
+        self.tunnels = 0
         self.draining = False
         self.clients: set[ClientConnection] = set()
 
@@ -151,44 +155,56 @@ class Proxy:
         seconds = self.now() - exchange.started
         head = exchange.head
         gone = exchange.ended == "client_gone"
-        self.counts.finished(backend, head.method, exchange.status, seconds, client_gone=gone)
+        # A tunnel has been answered when it began; how long it lasted stands in the log alone.
+        answered = exchange.switched_at - exchange.started if exchange.switched_at else seconds
+        self.counts.finished(backend, head.method, exchange.status, answered, client_gone=gone)
         if self.log.enabled:
-            self.log.write(
-                {
-                    "time": rfc3339(time.time()),
-                    "service": "balancer",
-                    "worker": self._pid,
-                    "request_id": head.request_id,
-                    "client": exchange.client.peer,
-                    "method": head.method.decode("latin-1"),
-                    "path": head.target.decode("latin-1"),
-                    "status": exchange.status,
-                    "duration_ms": int(seconds * 1_000_000) / 1000,
-                    "backend": backend,
-                    "retries": exchange.attempts.retries + exchange.attempts.free_tries,
-                    "bytes": exchange.bytes_sent,
-                    "ended": exchange.ended,
-                }
-            )
+            line = {
+                "time": rfc3339(time.time() - seconds),
+                "service": "balancer",
+                "worker": self._pid,
+                "request_id": head.request_id,
+                "trace_id": head.trace_id,
+                "client": self.client_of(exchange),
+                "method": head.method.decode("latin-1"),
+                "path": head.target.decode("latin-1"),
+                "status": exchange.status,
+                "duration_ms": int(seconds * 1_000_000) / 1000,
+                "backend": backend,
+                "retries": exchange.attempts.retries + exchange.attempts.free_tries,
+                "bytes": exchange.bytes_sent,
+                "ended": exchange.ended,
+            }
+            if exchange.ended == "refused":
+                line["error"] = exchange.error
+            self.log.write(line)
 
-    def refused(self, client: ClientConnection, status: int, reason: str) -> str:
-        """Count and log a request that was never understood. Returns the id it got."""
-        request_id = self.new_request_id()
-        self.counts.finished("", b"_OTHER", status, 0.0, client_gone=False)
+    def client_of(self, exchange: Exchange) -> str:
+        """Who asked: the peer, or for whom a trusted peer asks."""
+        peer, claim = exchange.client.peer, exchange.head.fields.claim
+        if claim is None or not peer.trusted:
+            return peer.address
+        return self.trusted_proxies.client_of(claim, peer)
+
+    def refused(self, client: str, problem: Problem, parsed: ParsedRequest | None) -> None:
+        """Count and log a request that was never understood, `parsed` as far as it was."""
+        self.counts.finished("", b"_OTHER", problem.status, 0.0, client_gone=False)
         if self.log.enabled:
-            self.log.write(
-                {
-                    "time": rfc3339(time.time()),
-                    "service": "balancer",
-                    "worker": self._pid,
-                    "request_id": request_id,
-                    "client": client.peer,
-                    "status": status,
-                    "ended": "refused",
-                    "reason": reason,
-                }
-            )
-        return request_id
+            line = {
+                "time": rfc3339(time.time()),
+                "service": "balancer",
+                "worker": self._pid,
+                "request_id": problem.request_id,
+                "client": client,
+                "status": problem.status,
+                "ended": "refused",
+                "error": problem.error,
+                "reason": problem.reason,
+            }
+            if parsed is not None:
+                line["method"] = parsed.method.decode("latin-1")
+                line["path"] = parsed.target.decode("latin-1")
+            self.log.write(line)
 
     # The coarse timer
 
@@ -207,6 +223,7 @@ class Proxy:
     def _set_gauges(self) -> None:
         upstream = sum(pool.open_connections for pool in self.pools.values())
         self.counts.connections(client=len(self.clients), upstream=upstream)
+        self.counts.tunnels(self.tunnels)
         self.counts.retry_budget(self.budget.left())
 
     # Stopping

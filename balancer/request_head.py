@@ -7,12 +7,14 @@ fields (RFC 9110 7.6.1, and those `Connection` names) taken out and the forwardi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .forwarding import Claim, Peer, believed_lines, read_claim
+from .request_id import RequestIds
 from .request_line import RefusedError
 from .settings import Settings
+from .trace_context import Trace, read_trace
 
 Field = tuple[bytes, bytes]  # name and value as on the wire
 Framing = Literal["none", "length", "chunked"]
@@ -26,7 +28,7 @@ HOP_BY_HOP = frozenset(
 _REPLACED = frozenset(
     (b"host", b"content-length", b"expect", b"via", b"forwarded", b"x-forwarded-for",
      b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"x-real-ip", b"x-request-id",
-     b"x-request-timeout-ms")
+     b"x-request-timeout-ms", b"traceparent", b"tracestate")
 )  # fmt: skip
 _DROPPED = HOP_BY_HOP | _REPLACED
 
@@ -39,16 +41,19 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::([0
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([/?].*)?")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _TARGET_BAD = re.compile(rb"[\x00-\x20\x7f-\xff#]")
+_TIMEOUT_MS = re.compile(rb"[1-9][0-9]{0,8}")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _MOST_REMEMBERED = 512
 _LONGEST_REMEMBERED = 2048  # bytes
+_UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 
 @dataclass(slots=True)
 class RequestHead:
     """A request that has one meaning.
 
-    `forwarded` ends before the fields that differ per attempt; `block()` completes it.
+    `forwarded` ends before the fields that differ per attempt; `block()` completes it. What few
+    requests have is found in `fields`.
     """
 
     method: bytes
@@ -57,9 +62,12 @@ class RequestHead:
     framing: Framing
     content_length: int
     request_id: str
+    trace_id: str
     http_1_0: bool
     keep_alive: bool
     expects_continue: bool
+    websocket: bool
+    fields: Fields
 
     def block(self, remaining_ms: int) -> bytes:
         """The head as sent to a backend, with what is left of the time."""
@@ -71,6 +79,8 @@ class Fields:
     """What the fields of a head mean, whatever is asked for with them.
 
     `kept` are the lines that are sent on, with the line that tells the body's length.
+    `timeout_ms` is the client's own limit, 0 if it sets none; `claim` and `trace` are what it
+    says of where the request comes from.
     """
 
     host: bytes
@@ -80,6 +90,10 @@ class Fields:
     request_id: str | None
     keep_alive: bool
     expects_continue: bool
+    websocket: bool
+    timeout_ms: int
+    claim: Claim | None
+    trace: Trace | None
 
 
 class RequestHeads:
@@ -90,41 +104,64 @@ class RequestHeads:
     is bounded; when it is full everything is forgotten, which costs less than to keep an order.
 
     Args:
-        new_id: gives an id to a request that has none.
+        new_id: gives ids to requests that have none, and to their part of the trace.
     """
 
-    def __init__(self, settings: Settings, new_id: Callable[[], str]) -> None:
+    def __init__(self, settings: Settings, new_id: RequestIds) -> None:
         self._settings = settings
         self._new_id = new_id
         self.known: dict[bytes, Fields] = {}  # by block
 
-    def read(self, parsed: ParsedRequest, forwarded_for: bytes) -> RequestHead:
+    def read(self, parsed: ParsedRequest, peer: Peer) -> RequestHead:
         """Decide what a parsed head means. Raises RefusedError.
 
         Args:
-            forwarded_for: the line that tells the client's address.
+            peer: who sent it.
         """
         fields = self.known.get(parsed.block) or self._read_fields(parsed)
         target, host = read_target(parsed, fields.host, self._settings)
-        request_id = fields.request_id or self._new_id()
+        made = self._new_id()
+        request_id = fields.request_id or made
+        trace, claim = fields.trace, fields.claim
+        trace_id, flags = (made, b"01") if trace is None else (trace.trace_id.decode(), trace.flags)
+        lines, asked_for = peer.lines, host
+        if claim is not None and peer.trusted:
+            lines, asked_for = believed_lines(claim, peer), claim.host or host
+        websocket = fields.websocket and parsed.method == b"GET"
+        if websocket:
+            lines += _UPGRADE
         return RequestHead(
             method=parsed.method,
             target=parsed.target,
             forwarded=b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b"
-            b"X-Forwarded-Host: %b\r\nX-Request-Id: %b\r\n"
-            % (parsed.method, target, host, fields.kept, forwarded_for, host, request_id.encode()),
+            b"X-Forwarded-Host: %b\r\nX-Request-Id: %b\r\ntraceparent: 00-%b-%b-%b\r\n"
+            % (
+                parsed.method,
+                target,
+                host,
+                fields.kept,
+                lines,
+                asked_for,
+                request_id.encode(),
+                trace_id.encode(),
+                self._new_id.parent_id(made).encode(),
+                flags,
+            ),
             framing=fields.framing,
             content_length=fields.content_length,
             request_id=request_id,
+            trace_id=trace_id,
             http_1_0=parsed.version == "1.0",
             keep_alive=fields.keep_alive,
             expects_continue=fields.expects_continue,
+            websocket=websocket,
+            fields=fields,
         )
 
     def _read_fields(self, parsed: ParsedRequest) -> Fields:
         fields = read_fields(parsed, self._settings)
-        plain = fields.framing == "none" and not fields.request_id
-        # A body's length and a request's own id are hardly the same twice.
+        plain = fields.framing == "none" and not fields.request_id and fields.trace is None
+        # A body's length, a request's own id and a part of a trace are hardly the same twice.
         if plain and len(parsed.block) <= _LONGEST_REMEMBERED:
             if len(self.known) >= _MOST_REMEMBERED:
                 self.known.clear()
@@ -158,7 +195,10 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
         lines.append(b"Content-Length: %d\r\n" % length)
     elif framing == "chunked":
         lines.append(b"Transfer-Encoding: chunked\r\n")
-    lines.append(b"X-Forwarded-Proto: http\r\nVia: 1.1 balancer\r\n")
+    trace = read_trace(known.get(b"traceparent"), known.get(b"tracestate"))
+    if trace is not None and trace.state:
+        lines.append(b"tracestate: %b\r\n" % trace.state)
+    lines.append(b"Via: 1.1 balancer\r\n")
     return Fields(
         host=host,
         kept=b"".join(lines),
@@ -167,6 +207,10 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
         request_id=_request_id(known.get(b"x-request-id")),
         keep_alive=b"close" not in named and (parsed.version == "1.1" or b"keep-alive" in named),
         expects_continue=bool(expect),
+        websocket=_wants_websocket(known, named, parsed, framing),
+        timeout_ms=_timeout_ms(known.get(b"x-request-timeout-ms")),
+        claim=read_claim(known),
+        trace=trace,
     )
 
 
@@ -255,6 +299,29 @@ def _framing(known: dict[bytes, list[bytes]], parsed: ParsedRequest) -> tuple[Fr
     if len(lengths) > 1 or not _CONTENT_LENGTH.fullmatch(lengths[0]):
         raise RefusedError(400, "Content-Length must be one number")
     return "length", int(lengths[0])
+
+
+def _wants_websocket(
+    known: dict[bytes, list[bytes]],
+    named: set[bytes] | tuple[()],
+    parsed: ParsedRequest,
+    framing: Framing,
+) -> bool:
+    """Whether it asks to become a WebSocket (RFC 6455 4.1) if it is a GET; any other upgrade is
+    not passed on, and the request is an ordinary one."""
+    return (
+        b"upgrade" in named
+        and b"close" not in named
+        and parsed.version == "1.1"
+        and framing == "none"
+        and [value.lower() for value in known.get(b"upgrade", ())] == [b"websocket"]
+    )
+
+
+def _timeout_ms(values: list[bytes] | None) -> int:
+    if values and len(values) == 1 and _TIMEOUT_MS.fullmatch(values[0]):
+        return int(values[0])
+    return 0
 
 
 def _request_id(values: list[bytes] | None) -> str | None:

@@ -17,7 +17,12 @@ class RequestIds:
 
     def __init__(self, drawn: str) -> None:
         self._drawn = drawn
-        self._count = count()
+        self._count = count(1)
 
     def __call__(self) -> str:
         return f"{self._drawn}{next(self._count):016x}"
+
+    def parent_id(self, made: str) -> str:
+        """The 16 digits by which a trace knows the balancer's part in the request of an id that
+        was made here: 8 of the process, 8 of the count."""
+        return self._drawn[:8] + made[24:]

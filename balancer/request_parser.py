@@ -48,6 +48,7 @@ class Requests(Protocol):
         """Follows each head, at once if it has no body."""
 
     def refuse(self, status: int, reason: str) -> None: ...
+    def pause_reading(self) -> None: ...
 
 
 class RequestParser:
@@ -76,6 +77,8 @@ class RequestParser:
         self._upgraded = False  # llhttp takes what follows for another protocol
         self._keep_alive = True
         self._stopped = False
+        self.held = False
+        self.behind = b""  # what came while held
 
     @property
     def in_head(self) -> bool:
@@ -89,6 +92,16 @@ class RequestParser:
         """Take no more: what follows is no request."""
         self._stopped = True
 
+    def hold(self) -> None:
+        """Keep what follows as it is: it may be of another protocol."""
+        self.held = self._stopped = True
+
+    def go_on(self) -> None:
+        """It was of HTTP after all."""
+        self.held = self._stopped = False
+        behind, self.behind = self.behind, b""
+        self.feed(behind)
+
     def feed(self, data: bytes) -> None:
         try:
             while data and not self._stopped:
@@ -98,6 +111,10 @@ class RequestParser:
                     data = self._feed_body(data)
                 else:
                     data = self._feed_chunks(data)
+            if data and self.held:
+                self.behind += data
+                if len(self.behind) > self._settings.max_head:
+                    self._requests.pause_reading()
         except RefusedError as refused:
             self._refuse(refused.status, refused.reason)
         except httptools.HttpParserInvalidMethodError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -10,6 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal
 
+from .concurrency import queue_seconds
 from .request_head import HOP_BY_HOP, Field, RequestHead
 
 BodyEnd = Literal["none", "length", "chunked", "close"]
@@ -29,6 +29,7 @@ class _Kind(Enum):
     ENCODING = 3
     CONNECTION = 4
     NO_RETRY = 5
+    LOAD = 6
 
 
 _KINDS = {
@@ -36,6 +37,7 @@ _KINDS = {
     b"transfer-encoding": _Kind.ENCODING,
     b"connection": _Kind.CONNECTION,
     b"x-no-retry": _Kind.NO_RETRY,
+    b"endpoint-load-metrics": _Kind.LOAD,
     b"x-request-id": _Kind.DROPPED,  # the balancer tells its own, which the backend was given
 }
 
@@ -61,6 +63,7 @@ class ResponseHead:
     body_end: BodyEnd
     no_retry: bool
     keep_alive: bool
+    queue_seconds: float | None  # how long work waits there, if it says so
 
 
 def read(
@@ -76,6 +79,7 @@ def read(
     encodings: list[bytes] = []
     named: list[bytes] = []
     no_retry = False
+    waits: float | None = None
     for field in fields:
         kind = _kind(field[0])
         if kind is _Kind.KEPT:
@@ -88,6 +92,8 @@ def read(
             named.append(field[1].lower())
         elif kind is _Kind.NO_RETRY:
             no_retry = True
+        elif kind is _Kind.LOAD:
+            waits = queue_seconds(field[1])
     if named and named != _KEEP_ALIVE:
         tokens = {token.strip(b" \t") for token in b",".join(named).split(b",")}
         kept = [field for field in kept if field[0].lower() not in tokens]
@@ -95,7 +101,7 @@ def read(
     # HEAD and 304 may tell the length of the body they do not have.
     if lengths and body_end != "chunked" and status != HTTPStatus.NO_CONTENT:
         kept.append((b"Content-Length", lengths[0]))
-    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive)
+    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive, waits)
 
 
 def _body_end(status: int, lengths: list[bytes], encodings: list[bytes], method: bytes) -> BodyEnd:
@@ -127,21 +133,23 @@ def block(head: ResponseHead, request: RequestHead, *, chunked: bool, close: boo
     )
 
 
-def generated(status: int, reason: str, request_id: str, *, close: bool, head: bool) -> bytes:
-    """An answer of the balancer's own, complete: JSON with the reason and the request id."""
-    body = json.dumps({"error": reason, "request_id": request_id}).encode() + b"\n"
-    retry_after = b"Retry-After: 1\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else b""
-    allow = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if status == 405 else b""
+def read_switch(fields: list[Field]) -> list[Field]:
+    """The fields of a 101 that are sent on. Raises BadResponseError if it is not a WebSocket that
+    begins (RFC 6455 4.2.2)."""
+    known: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        known.setdefault(name.lower(), []).append(value.strip(b" \t").lower())
+    named = {token.strip(b" \t") for token in b",".join(known.get(b"connection", ())).split(b",")}
+    if known.get(b"upgrade") != [b"websocket"] or b"upgrade" not in named:
+        raise BadResponseError("switched to a protocol nobody asked for")
+    dropped = named | HOP_BY_HOP | {b"content-length", b"x-request-id"}
+    return [field for field in fields if field[0].lower() not in dropped]
+
+
+def switch_block(fields: list[Field], request: RequestHead) -> bytes:
+    """The head of a 101 as sent to the client."""
     return (
-        b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
-        b"X-Request-Id: %b\r\n%b%b%b\r\n"
-        % (
-            status,
-            HTTPStatus(status).phrase.encode(),
-            len(body),
-            request_id.encode(),
-            retry_after,
-            allow,
-            b"Connection: close\r\n" if close else b"",
-        )
-    ) + (b"" if head else body)
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b"
+        b"Via: 1.1 balancer\r\nX-Request-Id: %b\r\n\r\n"
+        % (b"".join([b"%b: %b\r\n" % field for field in fields]), request.request_id.encode())
+    )

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from .forwarding import Network
+
 Policy = Literal["round-robin", "least-requests"]
 
 MOST_WEIGHT = 100
@@ -64,6 +66,9 @@ class Settings:
 
     policy: Policy = "round-robin"
 
+    trusted_proxies: tuple[Network, ...] = ()
+    proxy_protocol: bool = False
+
     health_path: str | None = "/readyz"  # None: backends without one are taken as healthy
     health_interval: float = 1.0
     health_timeout: float = 0.5
@@ -81,6 +86,8 @@ class Settings:
     head_timeout: float = 10.0
     body_timeout: float = 30.0
     keepalive_timeout: float = 75.0
+    tunnel_idle: float = 300.0
+    min_rate: int = 500  # bytes per second of a body, over body_timeout; 0: none
     upstream_idle: float = 15.0  # well below the backends' keep-alive, or requests meet a close
 
     max_head: int = 16 * 1024

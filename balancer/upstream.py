@@ -14,10 +14,11 @@ import httptools
 
 from .backends import Backend
 from .request_head import Field
-from .response_head import BadResponseError, ResponseHead, read
+from .response_head import BadResponseError, ResponseHead, read, read_switch
 from .settings import Settings
 
 MAX_ANSWER_HEAD = 64 * 1024
+_SWITCHING = 101
 
 
 class Receiver(Protocol):
@@ -25,11 +26,15 @@ class Receiver(Protocol):
     `response_end` or `response_failed` nothing more comes."""
 
     method: bytes
+    may_switch: bool
 
     def response_head(self, head: ResponseHead) -> None: ...
     def response_body(self, data: bytes) -> None: ...
     def response_end(self) -> None: ...
     def response_failed(self, why: str, *, protocol: bool) -> None: ...
+    def response_switched(self, fields: list[Field], behind: bytes) -> None:
+        """Instead of all these: a 101, if `may_switch`, and the bytes right behind it."""
+
     def response_flush(self) -> None: ...
     def request_paused(self, paused: bool) -> None: ...
 
@@ -49,6 +54,7 @@ class BackendConnection(asyncio.Protocol):
         self._fields: list[Field] = []
         self._reason = b""
         self._head: ResponseHead | None = None
+        self._switch: list[Field] | None = None  # the fields of a 101
         self._complete = False
         self._new_parser()
 
@@ -109,7 +115,10 @@ class BackendConnection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._switch is not None and not self._complete:
+                receiver.response_switched(self._switch, data[upgrade.args[0] :])
+                return
             self._fail("switched protocols unasked")
         except httptools.HttpParserError as error:
             if not isinstance(error.__context__, BadResponseError | None):
@@ -163,7 +172,11 @@ class BackendConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if self._complete or self.receiver is None or 100 <= status < 200:
+        if self._complete or self.receiver is None:
+            return
+        if 100 <= status < 200:
+            if status == _SWITCHING:
+                self._switch_read(self.receiver)
             return
         if self._parser.get_http_version() not in ("1.0", "1.1"):
             raise BadResponseError("version of the answer is neither 1.0 nor 1.1")
@@ -193,6 +206,12 @@ class BackendConnection(asyncio.Protocol):
         if self._head is not None:  # not for an interim 1xx answer
             self._complete = True
 
+    def _switch_read(self, receiver: Receiver) -> None:
+        """A 101: the end of HTTP on this connection, if the receiver asked for it."""
+        if not receiver.may_switch:
+            raise BadResponseError("switched protocols unasked")
+        self._switch = read_switch(self._fields)
+
     def _fail(self, why: str) -> None:
         self._reusable = False
         if self._complete:
@@ -206,6 +225,7 @@ class BackendConnection(asyncio.Protocol):
         """Forget the last answer before the next request is sent."""
         self._complete = self._in_body = self._reusable = False
         self._head = None
+        self._switch = None
         self._head_bytes = self._bytes_without_body = 0
 
     def _new_parser(self) -> None:

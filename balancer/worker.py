@@ -19,10 +19,10 @@ from monitoring.process import report_process
 from workers import BootError, Worker
 
 from .admin import application
-from .client import ClientConnection
 from .counts import Counts
 from .descriptors import within_descriptors
 from .health import check_all
+from .proxied import accepts
 from .proxy import Proxy
 from .settings import Address, Settings
 
@@ -51,7 +51,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
     if settings.health_path is not None:
         tasks.append(asyncio.create_task(check_all(proxy, random.Random())))  # noqa: S311
     admin = await _serve_admin(proxy, page, worker)
-    acceptor = worker.listen(lambda: ClientConnection(proxy))
+    acceptor = worker.listen(accepts(proxy))
     worker.ready()
     recorder.gauge("workers", state="ready").set(1)
     await _until_told(worker, tasks)

@@ -145,6 +145,12 @@ METRICS: tuple[Metric, ...] = (
         "balancer_requests_in_flight", "gauge", "Requests now at a backend.", ("backend",)
     ),
     Metric(
+        "balancer_backend_limit",
+        "gauge",
+        "Requests that the backend may have at once; less while work waits there for the CPU.",
+        ("backend",),
+    ),
+    Metric(
         "balancer_backend_up",
         "gauge",
         "1 while the backend passes its health checks.",
@@ -212,6 +218,7 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "balancer_connections", "gauge", "Open connections.", ("side",)
     ),
+    Metric("balancer_tunnels", "gauge", "WebSocket tunnels now open."),
     # the external service
     Metric("failures_total", "counter", "Requests failed on purpose."),
     Metric("delays_total", "counter", "Requests delayed on purpose."),

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from balancer.client import ClientConnection
 from balancer.counts import Counts
 from balancer.health import check_all
+from balancer.proxied import accepts
 from balancer.proxy import Proxy
 from balancer.settings import Address, Member, Settings
 from monitoring.access_log import AccessLog, Fields
@@ -86,7 +86,7 @@ async def running(
     tasks = [asyncio.create_task(proxy.keep_time())]
     if checks:
         tasks.append(asyncio.create_task(check_all(proxy, random.Random(1))))
-    server = await loop.create_server(lambda: ClientConnection(proxy), "127.0.0.1", 0)
+    server = await loop.create_server(accepts(proxy), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield RunningBalancer(proxy, log, page, port)

@@ -70,6 +70,7 @@ class Counts:
         }
         self._budget_exhausted = recorder.counter("balancer_retry_budget_exhausted_total")
         self._budget_left = recorder.gauge("balancer_retry_budget_left")
+        self._changes = recorder.gauge("balancer_changes_serial")
         self._tunnels = recorder.gauge("balancer_tunnels")
         self._client_connections = recorder.gauge("balancer_connections", side="client")
         self._upstream_connections = recorder.gauge("balancer_connections", side="upstream")
@@ -150,6 +151,10 @@ class Counts:
 
     def budget_exhausted(self) -> None:
         self._budget_exhausted.inc()
+
+    def changes(self, serial: int) -> None:
+        """The changes up to this one are in force."""
+        self._changes.set(serial)
 
     def retry_budget(self, left: float) -> None:
         self._budget_left.set(left)

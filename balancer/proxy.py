@@ -100,6 +100,7 @@ class Proxy:
     def apply_changes(self) -> None:
         """Have the backends that the settings and the changes in force ask for."""
         self.group.apply(wanted(self.settings.backends, self.changes.changes))
+        self.counts.changes(self.changes.serial)
 
     def tell_changes(self) -> None:
         """Say in the log what was changed by hand."""

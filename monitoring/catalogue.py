@@ -194,6 +194,12 @@ METRICS: tuple[Metric, ...] = (
         "counter",
         "Retries not made because the retry budget was used up.",
     ),
+    Metric(
+        "balancer_changes_serial",
+        "gauge",
+        "Number of the last change of the backends that is in force in every worker.",
+        merge="min",
+    ),
     Metric("balancer_retry_budget_left", "gauge", "Retries that may be made now."),
     Metric(
         "balancer_shed_total",

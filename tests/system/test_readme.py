@@ -23,6 +23,7 @@ SEEN = {
     "stop unstable": '"data":{"message":"Fallback response"}',
     "start nginx": "nginx: started",
     "stop app1": '"data":',
+    "balancer drain": "is drained: nothing is in flight",
     "kill -9": '"data":',
     "stop redis1": '"stored":',
     '"failure_rate": 0.8': '"hang_rate": 0.2',

@@ -109,7 +109,7 @@ class Origin:
     async def settled(self) -> None:
         """Waits until no unfinished request hangs about: its connection must be cut."""
         async with asyncio.timeout(PATIENCE):
-            while any(reader.rest for reader in self._unfinished):  # noqa: ASYNC110  others' doing
+            while any(one.rest for one in self._unfinished):  # noqa: ASYNC110  others' doing
                 await asyncio.sleep(0.005)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,6 +1,6 @@
 """Field lines, Host, and the limits of a head: RFC 9112 sections 5 and 3.2, 9110 section 5."""
 
-from .model import Case, forwarded
+from .model import Case, Forwarded, forwarded
 
 GET = forwarded(b"GET / HTTP/1.1")
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
@@ -8,10 +8,12 @@ HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n"
 
 def field(name: str, line: bytes, expected: bytes | int, rule: str) -> Case:
     """`expected` is the field that reaches the origin; an empty one is none."""
-    verdict = expected
-    if isinstance(expected, bytes):
+    verdict: Forwarded | int = 400
+    if isinstance(expected, int):
+        verdict = expected
+    else:
         verdict = forwarded(b"GET / HTTP/1.1", *(expected.split(b"\r\n") if expected else []))
-    return Case(f"field-{name}", HEAD + line + b"\r\n\r\n", (verdict,), rule)  # type: ignore[arg-type]
+    return Case(f"field-{name}", HEAD + line + b"\r\n\r\n", (verdict,), rule)
 
 
 def host(name: str, lines: bytes, expected: bytes | int, rule: str) -> Case:

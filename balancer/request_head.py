@@ -208,7 +208,7 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
         content_length=length,
         request_id=_request_id(known.get(b"x-request-id")),
         keep_alive=b"close" not in named and (parsed.version == "1.1" or b"keep-alive" in named),
-        expects_continue=bool(expect),
+        expects_continue=bool(expect) and parsed.version == "1.1",  # RFC 9110 10.1.1
         websocket=_wants_websocket(known, named, parsed, framing),
         timeout_ms=_timeout_ms(known.get(b"x-request-timeout-ms")),
         claim=read_claim(known),

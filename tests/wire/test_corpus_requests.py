@@ -78,10 +78,14 @@ def meaning(seen: Seen) -> str:
     return f"{requests} then closed"
 
 
-def test_nginx_differs_exactly_where_it_is_known_to_and_justified(
+def test_nginx_differs_exactly_where_it_is_known_to_and_why(
     balancer: dict[str, Seen], nginx: dict[str, Seen]
 ):
-    differ = {name for name, seen in nginx.items() if meaning(seen) != meaning(balancer[name])}
+    differ = {
+        name
+        for name, seen in nginx.items()
+        if name not in twin.SOMETIMES and meaning(seen) != meaning(balancer[name])
+    }
     assert differ == set(twin.BY_NAME), {
         name: (meaning(nginx[name])[:200], meaning(balancer[name])[:200])
         for name in differ ^ set(twin.BY_NAME)

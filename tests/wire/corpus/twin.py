@@ -182,10 +182,15 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
         "expect-continue-and-other",
         "expect-empty",
     ),
-    "NGINX takes a half-closed client for gone when it has several requests or a body under way.": (
+}
+BY_NAME = {name: reason for reason, names in DIFFERENCES.items() for name in names}
+# NGINX takes a half-closed client for gone, unless its backend has answered before it looks: so
+# these differ sometimes. A client that still reads gets its answer here (9112 9.6).
+SOMETIMES = frozenset(
+    (
+        "end-half-close",
         "end-half-close-after-two",
         "end-half-close-after-a-body",
         "end-in-the-second",
-    ),
-}
-BY_NAME = {name: reason for reason, names in DIFFERENCES.items() for name in names}
+    )
+)

@@ -14,20 +14,23 @@ from typing import Any, TypeVar
 
 import click
 
+from monitoring.option_types import Number
 from monitoring.own_arguments import UnreadableCommandError, own_arguments
 from monitoring.topology import SettingError
 from shards import StoreSettings
 from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Recycling, Worker, cpu_count
 
 from . import files
-from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS, Seconds
+from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS
 from .settings import RECORD_LIMIT, Settings, UpstreamSettings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
-SECONDS = Seconds(0, 3600)
-CALL_SECONDS = Seconds(0.02, 60)  # below, no attempt is begun
+SECONDS = Number(0, 3600)
+CALL_SECONDS = Number(0.02, 60)  # below, no attempt is begun
+AGE = Number(0, 100 * 365 * 86400)  # a century
+COUNT = Number(0, 2**53, whole=True)
 
 
 def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Function], Function]:
@@ -48,7 +51,7 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
 @option("--listen", type=ADDRESS, required=True, help="Address to serve on.")
 @option(
     "--workers",
-    type=click.IntRange(1, MOST_WORKERS),
+    type=Number(1, MOST_WORKERS, whole=True),
     default=lambda: min(cpu_count(), MOST_WORKERS),
     show_default="one per CPU",
     help="Worker processes.",
@@ -67,11 +70,14 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
     help="Seconds one attempt may take.",
 )
 @option(
-    "--upstream-retries", type=click.IntRange(0, 10), default=3, help="Attempts after the first."
+    "--upstream-retries",
+    type=Number(0, 10, whole=True),
+    default=3,
+    help="Attempts after the first.",
 )
 @option(
     "--upstream-connections",
-    type=click.IntRange(1, 4096),
+    type=Number(1, 4096, whole=True),
     default=256,
     help="Connections to the external service, at most, of each worker.",
 )
@@ -84,14 +90,14 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
 )
 @option(
     "--store-copies",
-    type=click.IntRange(1),
+    type=Number(1, 64, whole=True),
     default=1,
     envvar="STORE_COPIES",
     help="Servers each record is written to.",
 )
 @option(
     "--store-ttl",
-    type=Seconds(0),
+    type=AGE,
     default=86400.0,
     envvar="STORE_TTL",
     help="Seconds after which a record expires, 0 = never.",
@@ -112,19 +118,19 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
 @option("--access-log", type=FILE_OR_OFF, default="off", help="One JSON line per request.")
 @option(
     "--recycle-requests",
-    type=click.IntRange(0),
+    type=COUNT,
     default=0,
     help="Requests after which a worker is replaced, 0 = never.",
 )
 @option(
     "--recycle-age",
-    type=Seconds(0),
+    type=AGE,
     default=0.0,
     help="Seconds after which a worker is replaced, 0 = never.",
 )
 @option(
     "--recycle-mib",
-    type=click.IntRange(0),
+    type=COUNT,
     default=0,
     help="Memory (MiB) above which a worker is replaced, 0 = never.",
 )
@@ -193,7 +199,9 @@ def _settings(options: dict[str, Any]) -> Settings:
             value_limit_bytes=RECORD_LIMIT,
         )
     except ValueError as error:
-        raise click.UsageError(f"--store-copies, --store-ttl: {error}") from error
+        name = "copies" if str(error).startswith("copies") else "ttl"
+        where = f"'--store-{name}' (env var: 'STORE_{name.upper()}')"
+        raise click.UsageError(f"Invalid value for {where}: {error}") from error
     return Settings(
         name=options["name"],
         store=store,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from math import isnan
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,18 +25,6 @@ class Text(click.ParamType):  # type: ignore[type-arg]  # generic only in later 
             return self._parse(value) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-class Seconds(click.FloatRange):
-    """Seconds in a range; not "nan", which no comparison refuses."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if isnan(seconds):
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return seconds
 
 
 def _address(text: str) -> tuple[str, int]:

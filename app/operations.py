@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from monitoring.exposition import CONTENT_TYPE, render
 from monitoring.page import MetricsPage
+from monitoring.shared_file import ForeignFileError
 from workers import SLOTS, Worker
 
 from .responses import error_response, json_response
@@ -35,9 +37,12 @@ class Pages:
     def _rest(self) -> list[MetricsPage]:
         found: dict[tuple[str, int], MetricsPage] = {}
         for path in self._folder.iterdir():
-            if path.name != self._name and _is_page(path):
+            if path.name != self._name and re.fullmatch(r"[A-Za-z0-9_-]+", path.name):
                 key = (path.name, path.stat().st_ino)
-                found[key] = self._others.get(key) or MetricsPage(path, rows=SLOTS)
+                with suppress(ForeignFileError):  # somebody else's, or of another version
+                    found[key] = self._others.get(key) or MetricsPage(
+                        path, rows=SLOTS, replace=False
+                    )
         self._others = found
         return list(found.values())
 
@@ -101,11 +106,3 @@ def _shards(sizes: dict[str, int | None]) -> dict[str, dict[tuple[str, ...], flo
         "redis_keys_total": {(name,): size for name, size in sizes.items() if size is not None},
         "redis_shard_up": {(name,): float(size is not None) for name, size in sizes.items()},
     }
-
-
-def _is_page(path: Path) -> bool:
-    """Only what is a page may be opened as one: a file of any other layout would be replaced."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", path.name) or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(8) == b"metrics\x00"

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from math import isnan
 from typing import Any
 
 from aiohttp import web
@@ -34,6 +36,8 @@ from .proxy import TICK_SECONDS, Proxy
 from .settings import MOST_WEIGHT, Address, Member
 
 Decide = Callable[[Changes], dict[Address, Change]]
+_PATIENCE = 3.0
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -201,8 +205,19 @@ class _Changer:
 
     async def _apply(self) -> None:
         self._proxy.apply_changes()
-        if _workers(self._worker) > 1:
-            await asyncio.sleep(2.5 * TICK_SECONDS)  # the others look at each tick
+        with suppress(TimeoutError):  # one hangs: the pool kills it, and its successor looks
+            async with asyncio.timeout(_PATIENCE):
+                while not self._all_know():  # noqa: ASYNC110  other processes must
+                    await asyncio.sleep(TICK_SECONDS / 4)
+
+    def _all_know(self) -> bool:
+        """Whether what is in force here is in force in every worker."""
+        column = self._page.series().get(("balancer_changes_serial", "", ()))
+        if column is None:
+            return True
+        values = self._page.values(column)
+        known = [values[row] for row in self._page.live_rows() if not isnan(values[row])]
+        return all(serial == self._proxy.changes.serial for serial in known)
 
     def _answer(self, address: Address, status: int) -> web.Response:
         for backend in self._proxy.backends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .concurrency import ConcurrencyLimit
 from .ejection import Outlier
 from .settings import Address
 
@@ -14,6 +15,7 @@ class Backend:
 
     `healthy` is what active checks say, `ejected` what requests say, `draining` what a person
     says: it finishes what it has. `removing` is draining with the end that it is forgotten.
+    `max_in_flight` is the limit now: that of the settings, or less while it has too much to do.
     """
 
     address: Address
@@ -25,10 +27,12 @@ class Backend:
     removing: bool = False
     in_flight: int = 0
     max_in_flight: int = 1024
+    concurrency: ConcurrencyLimit = field(init=False)  # moves max_in_flight below what it was
     outlier: Outlier = field(default_factory=Outlier)
 
     def __post_init__(self) -> None:
         self.label = str(self.address)
+        self.concurrency = ConcurrencyLimit(self.max_in_flight)
 
     @property
     def available(self) -> bool:

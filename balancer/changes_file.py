@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .membership import BadChangesError, Change, Changes, dump, load
+from .membership import BadChangesError, Change, Changes, Recorded, dump, load
 from .settings import Address
 
 _LOCK_TRIES = 50
@@ -31,11 +32,13 @@ class ChangesFile:
 
     Attributes:
         changes: those in force.
+        serial: of the last change; workers with the same know the same.
         problem: why the file could not be read, or empty.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.changes: Changes = {}
+        self.serial = 0
         self.problem = ""
         self._path = path
         self._seen: Signature | None = None
@@ -48,58 +51,65 @@ class ChangesFile:
         if signature == self._seen:
             return False
         self._seen = signature
-        before = self.changes, self.problem
+        before = self.serial, self.changes, self.problem
         self._read(self._path)
-        return (self.changes, self.problem) != before
+        return (self.serial, self.changes, self.problem) != before
 
     async def change(self, decide: Callable[[Changes], dict[Address, Change]]) -> None:
         """Replace the changes by what `decide` makes of those in the file.
 
         Raises what `decide` raises, and ChangesFileError; then nothing has changed.
         """
+        async with self._alone():
+            self.look()
+            if self.problem:
+                raise ChangesFileError(f"{self.problem}; `python -m balancer reset` mends it")
+            await self._record(decide(self.changes))
+
+    async def forget(self) -> None:
+        """No changes any more, whatever the file holds. Raises ChangesFileError."""
+        async with self._alone():
+            await self._record({})
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """No other worker changes anything meanwhile. Raises ChangesFileError, also for an
+        OSError within."""
         path = self._path
         if path is None:
-            self.changes = decide(self.changes)
+            yield
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.with_suffix(".writing").open("a") as lock:
                 await _lock(lock.fileno())
-                self.look()
-                if self.problem:
-                    raise ChangesFileError(f"{self.problem}; `python -m balancer reset` mends it")
-                changes = decide(self.changes)
-                await asyncio.to_thread(_write, path, changes)
-                self.changes, self._seen = changes, _signature(path)
+                yield
         except OSError as error:
             raise ChangesFileError(f"cannot write {path}: {error.strerror}") from None
 
-    async def forget(self) -> None:
-        """No changes any more, whatever the file holds. Raises ChangesFileError."""
-        self.problem = ""
+    async def _record(self, changes: Changes) -> None:
+        recorded = Recorded(self.serial + 1, changes)
         if self._path is not None:
-            try:
-                self._path.unlink(missing_ok=True)
-            except OSError as error:
-                raise ChangesFileError(f"cannot remove {self._path}: {error.strerror}") from None
-        self.changes = {}
-        self._seen = None
+            await asyncio.to_thread(_write, self._path, recorded)
+            self._seen = _signature(self._path)
+        self.serial, self.changes, self.problem = recorded.serial, changes, ""
 
     def _read(self, path: Path) -> None:
         self.problem = ""
         try:
-            self.changes = load(path.read_text())
+            recorded = load(path.read_text())
+            self.serial, self.changes = recorded.serial, recorded.changes
         except FileNotFoundError:
-            self.changes = {}
+            self.serial, self.changes = 0, {}
         except (OSError, UnicodeDecodeError, BadChangesError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             self.problem = f"{path} is not used: {why}"
 
 
-def _write(path: Path, changes: Changes) -> None:
+def _write(path: Path, recorded: Recorded) -> None:
     new = path.with_suffix(".new")
     with new.open("w") as file:
-        file.write(dump(changes))
+        file.write(dump(recorded))
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

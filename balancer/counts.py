@@ -30,10 +30,18 @@ class _OfBackend:
     is_draining: Gauge
     weight: Gauge
     in_flight: Gauge
+    limit: Gauge
 
     @property
     def gauges(self) -> tuple[Gauge, ...]:
-        return self.up, self.is_ejected, self.is_draining, self.weight, self.in_flight
+        return (
+            self.up,
+            self.is_ejected,
+            self.is_draining,
+            self.weight,
+            self.in_flight,
+            self.limit,
+        )
 
 
 class Counts:
@@ -62,6 +70,7 @@ class Counts:
         }
         self._budget_exhausted = recorder.counter("balancer_retry_budget_exhausted_total")
         self._budget_left = recorder.gauge("balancer_retry_budget_left")
+        self._changes = recorder.gauge("balancer_changes_serial")
         self._tunnels = recorder.gauge("balancer_tunnels")
         self._client_connections = recorder.gauge("balancer_connections", side="client")
         self._upstream_connections = recorder.gauge("balancer_connections", side="upstream")
@@ -110,6 +119,7 @@ class Counts:
             is_draining=recorder.gauge("balancer_backend_draining", backend=backend),
             weight=recorder.gauge("balancer_backend_weight", backend=backend),
             in_flight=recorder.gauge("balancer_requests_in_flight", backend=backend),
+            limit=recorder.gauge("balancer_backend_limit", backend=backend),
         )
 
     def finished(
@@ -142,6 +152,10 @@ class Counts:
     def budget_exhausted(self) -> None:
         self._budget_exhausted.inc()
 
+    def changes(self, serial: int) -> None:
+        """The changes up to this one are in force."""
+        self._changes.set(serial)
+
     def retry_budget(self, left: float) -> None:
         self._budget_left.set(left)
 
@@ -160,6 +174,7 @@ class Counts:
         cells.is_draining.set(backend.draining)
         cells.weight.set(backend.weight)
         cells.in_flight.set(backend.in_flight)
+        cells.limit.set(backend.max_in_flight)
 
     def _request_cell(self, key: tuple[str, bytes, int]) -> Counter:
         backend, method, status = key

@@ -222,6 +222,8 @@ class Exchange:
     # Receiver of the answer
 
     def response_head(self, head: ResponseHead) -> None:
+        if head.queue_seconds is not None and self.backend is not None:
+            self.backend.concurrency.reported(head.queue_seconds)
         if head.status in RETRIED_STATUSES and self._other_backend_asked(head):
             return
         self._answer = head

@@ -99,6 +99,7 @@ class BackendGroup:
             if backend.outlier.advance(now) and backend.ejected:
                 backend.ejected = False
                 say(f"backend {backend.label} gets requests again")
+            backend.max_in_flight = backend.concurrency.adjust(backend.in_flight)
             pool = self.pools[backend]
             if backend.draining:
                 pool.close()

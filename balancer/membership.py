@@ -29,6 +29,14 @@ class Change:
 Changes = Mapping[Address, Change]
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """All changes; `serial` grows with each new one, so that workers can tell what they know."""
+
+    serial: int
+    changes: Changes
+
+
 class RefusedChangeError(Exception):
     """A change that cannot be made: an HTTP status, what is wrong, and what is possible."""
 
@@ -112,26 +120,28 @@ def describe(change: Change) -> str:
     return ", ".join(word for word, true in said.items() if true)
 
 
-def dump(changes: Changes) -> str:
+def dump(recorded: Recorded) -> str:
     """As text that `load` reads."""
-    content = {
+    changes = {
         str(address): {name: value for name, value in asdict(change).items() if value}
-        for address, change in changes.items()
+        for address, change in recorded.changes.items()
     }
-    return json.dumps({"version": _VERSION, "changes": content}, indent=2) + "\n"
+    content = {"version": _VERSION, "serial": recorded.serial, "changes": changes}
+    return json.dumps(content, indent=2) + "\n"
 
 
-def load(text: str) -> dict[Address, Change]:
+def load(text: str) -> Recorded:
     """Raises BadChangesError."""
     try:
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("version") != _VERSION:
             raise BadChangesError(f"it is not of version {_VERSION}")
-        return {
+        changes = {
             Address.parse(address): _change(address, fields)
             for address, fields in content["changes"].items()
         }
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        return Recorded(int(content["serial"]), changes)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadChangesError(f"it does not hold changes of backends: {error}") from None
 
 

@@ -100,6 +100,7 @@ class Proxy:
     def apply_changes(self) -> None:
         """Have the backends that the settings and the changes in force ask for."""
         self.group.apply(wanted(self.settings.backends, self.changes.changes))
+        self.counts.changes(self.changes.serial)
 
     def tell_changes(self) -> None:
         """Say in the log what was changed by hand."""
@@ -159,7 +160,7 @@ class Proxy:
         self.counts.finished(backend, head.method, exchange.status, answered, client_gone=gone)
         if self.log.enabled:
             line = {
-                "time": rfc3339(time.time()),
+                "time": rfc3339(time.time() - seconds),
                 "service": "balancer",
                 "worker": self._pid,
                 "request_id": head.request_id,

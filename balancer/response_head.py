@@ -9,6 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal
 
+from .concurrency import queue_seconds
 from .request_head import HOP_BY_HOP, Field, RequestHead
 
 BodyEnd = Literal["none", "length", "chunked", "close"]
@@ -28,6 +29,7 @@ class _Kind(Enum):
     ENCODING = 3
     CONNECTION = 4
     NO_RETRY = 5
+    LOAD = 6
 
 
 _KINDS = {
@@ -35,6 +37,7 @@ _KINDS = {
     b"transfer-encoding": _Kind.ENCODING,
     b"connection": _Kind.CONNECTION,
     b"x-no-retry": _Kind.NO_RETRY,
+    b"endpoint-load-metrics": _Kind.LOAD,
     b"x-request-id": _Kind.DROPPED,  # the balancer tells its own, which the backend was given
 }
 
@@ -60,6 +63,7 @@ class ResponseHead:
     body_end: BodyEnd
     no_retry: bool
     keep_alive: bool
+    queue_seconds: float | None  # how long work waits there, if it says so
 
 
 def read(
@@ -75,26 +79,32 @@ def read(
     encodings: list[bytes] = []
     named: list[bytes] = []
     no_retry = False
+    waits: float | None = None
     for field in fields:
         kind = _kind(field[0])
         if kind is _Kind.KEPT:
             kept.append(field)
         elif kind is _Kind.LENGTH:
-            lengths.append(field[1])
+            lengths.append(field[1].strip(b" \t"))
         elif kind is _Kind.ENCODING:
-            encodings.append(field[1].lower())
+            # A tab after it is a part of the coding for llhttp: such an answer is refused.
+            encodings.append(field[1].strip(b" ").lower())
         elif kind is _Kind.CONNECTION:
             named.append(field[1].lower())
         elif kind is _Kind.NO_RETRY:
             no_retry = True
+        elif kind is _Kind.LOAD:
+            waits = queue_seconds(field[1])
     if named and named != _KEEP_ALIVE:
         tokens = {token.strip(b" \t") for token in b",".join(named).split(b",")}
         kept = [field for field in kept if field[0].lower() not in tokens]
     body_end = _body_end(status, lengths, encodings, request_method)
+    if status == HTTPStatus.NO_CONTENT and (encodings or lengths not in ([], [b"0"])):
+        keep_alive = False  # what it said it would send may still come
     # HEAD and 304 may tell the length of the body they do not have.
     if lengths and body_end != "chunked" and status != HTTPStatus.NO_CONTENT:
         kept.append((b"Content-Length", lengths[0]))
-    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive)
+    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive, waits)
 
 
 def _body_end(status: int, lengths: list[bytes], encodings: list[bytes], method: bytes) -> BodyEnd:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import cycle
+from itertools import cycle, permutations
 from math import gcd
 from typing import Protocol
 
@@ -79,20 +79,18 @@ class LeastRequests:
 
     def adopt(self, backends: Iterable[Backend]) -> None:
         self.backends = tuple(backends)
+        self._pairs = list(permutations(self.backends, 2))  # one draw instead of two
 
     def choose(self, excluded: Backend | None = None) -> Backend | None:
-        backends = self.backends
-        count = len(backends)
-        if count >= 2 and excluded is None:
-            first = int(self._random() * count)
-            second = int(self._random() * (count - 1))
-            one, other = backends[first], backends[second + (second >= first)]
+        pairs = self._pairs
+        if pairs and excluded is None:
+            one, other = pairs[int(self._random() * len(pairs))]
             if one.available and other.available:
                 # (in flight + 1) / weight: with nothing in flight the weight still decides.
                 lighter = (one.in_flight + 1) * other.weight <= (other.in_flight + 1) * one.weight
                 return one if lighter else other
-        usable = [one for one in backends if one.available and one is not excluded]
-        return self._least(usable or last_resort(backends, excluded))
+        usable = [one for one in self.backends if one.available and one is not excluded]
+        return self._least(usable or last_resort(self.backends, excluded))
 
     def _least(self, backends: Sequence[Backend]) -> Backend | None:
         return min(

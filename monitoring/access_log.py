@@ -44,7 +44,7 @@ class AccessLog:
         self.enabled = path is not None
 
     def write(self, fields: Fields) -> None:
-        """Queue one line; the time of the request should be in it."""
+        """Queue one line; its `time` is when the request began, here and in every service."""
         if not self.enabled:
             return
         self._batch.append(fields)

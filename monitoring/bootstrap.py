@@ -185,4 +185,8 @@ if __name__ == "__main__":
         sys.stderr.write(f"error: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
+        sys.stderr.write(
+            "Interrupted: nothing has been started, and the Python packages may be installed in "
+            "part. To go on: the same make command again\n"
+        )
         sys.exit(130)

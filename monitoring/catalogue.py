@@ -145,6 +145,12 @@ METRICS: tuple[Metric, ...] = (
         "balancer_requests_in_flight", "gauge", "Requests now at a backend.", ("backend",)
     ),
     Metric(
+        "balancer_backend_limit",
+        "gauge",
+        "Requests that the backend may have at once; less while work waits there for the CPU.",
+        ("backend",),
+    ),
+    Metric(
         "balancer_backend_up",
         "gauge",
         "1 while the backend passes its health checks.",
@@ -187,6 +193,12 @@ METRICS: tuple[Metric, ...] = (
         "balancer_retry_budget_exhausted_total",
         "counter",
         "Retries not made because the retry budget was used up.",
+    ),
+    Metric(
+        "balancer_changes_serial",
+        "gauge",
+        "Number of the last change of the backends that is in force in every worker.",
+        merge="min",
     ),
     Metric("balancer_retry_budget_left", "gauge", "Retries that may be made now."),
     Metric(

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import click
 
-from . import command_lines
-from .command_lines import CommandLine, GrafanaPaths
-from .project import StackError, open_project
-from .servers import SERVERS, find, missing
+from .installation import command_lines
+from .installation.command_lines import CommandLine, GrafanaPaths
+from .installation.servers import SERVERS, find, missing
+from .option_types import Number
+from .stack.project import StackError, open_project
 from .topology import SettingError, relocate
 
 # supervisord calls what ends within startsecs (1 s) a failed start, whatever its exit code:
@@ -27,7 +28,9 @@ LINGER_SECONDS = 1.5
 _configuration = click.argument(
     "configuration", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-_port = click.option("--port", type=click.IntRange(1, 65535), required=True, help="Listens here.")
+_port = click.option(
+    "--port", type=Number(1, 65535, whole=True), required=True, help="Listens here."
+)
 _data = click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), required=True, help="Its folder."
 )
@@ -35,8 +38,8 @@ _data = click.option(
 
 @click.group(context_settings={"max_content_width": 100})
 def launch() -> None:
-    """Become a server that is installed on this machine (see monitoring/servers.py for where
-    it is looked for)."""
+    """Become a server that is installed on this machine (where it is looked for:
+    monitoring/installation/servers.py)."""
 
 
 @launch.command("redis-server")

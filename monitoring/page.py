@@ -50,11 +50,20 @@ class MetricsPage:
 
     `path` None keeps it in anonymous memory (one process, tests); otherwise the file is created
     or, if it is of the same layout, continued, so that totals survive a restart of the service.
+    A file of another layout is replaced, unless `replace` is false: for who only reads.
 
-    Raises OSError when the file cannot be written.
+    Raises OSError when the file cannot be written, and ForeignFileError for one that is not
+    there, or of another layout, when it may not be replaced.
     """
 
-    def __init__(self, path: Path | None = None, *, rows: int = 64, columns: int = 1024) -> None:
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        rows: int = 64,
+        columns: int = 1024,
+        replace: bool = True,
+    ) -> None:
         self.rows = rows
         self.columns = columns
         self._columns: dict[Column, int] = {}
@@ -62,7 +71,7 @@ class MetricsPage:
         values_at = self._names_at + columns * _NAME_BYTES
         header = _HEADER.pack(_MAGIC, _VERSION, rows, columns)
         size = values_at + rows * columns * 8
-        self._fd = -1 if path is None else open_shared(path, header, size)
+        self._fd = -1 if path is None else open_shared(path, header, size, replace=replace)
         self._map = mmap.mmap(self._fd, size)
         memory = memoryview(self._map)
         # 8 aligned bytes each, written by a single store: no process ever sees a half of one.

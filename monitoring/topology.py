@@ -142,7 +142,8 @@ def _program(
         raw = parser.get(section, key, fallback=None)
         return None if raw is None else expand(_here(raw, here), environ)
 
-    log = value("stderr_logfile" if section.startswith("eventlistener:") else "stdout_logfile")
+    together = (value("redirect_stderr") or "false").lower() in _TRUE
+    log = value("stdout_logfile" if together else "stderr_logfile")  # where it says what is wrong
     addresses = [parser.get(section, key, fallback="") for key in ("stack_url", "stack_ready")]
     return Program(
         name=_program_name(section),

@@ -51,8 +51,5 @@ class Placement:
         """Every shard's name, the record's first owner first."""
         return self._owners[slot_of(record_id)]
 
-    def owners_of_slot(self, slot: int) -> tuple[str, ...]:
-        return self._owners[slot]
-
     def _ranking(self, slot: int) -> tuple[str, ...]:
         return tuple(sorted(self.names, key=lambda name: weight(slot, name), reverse=True))

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import time
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
@@ -139,11 +139,19 @@ class _Meter:
 
 
 class _Connection(Connection):
-    """A connection that knows when it was reset while it was idle.
+    """A connection that knows when it was reset while it was idle, and takes no farewell.
 
     redis-py looks for an orderly end only; it would write to a reset one, which loses that
-    operation and, on uvloop, raises a RuntimeError that is no Redis error.
+    operation and, on uvloop, raises a RuntimeError that is no Redis error. It waits for the end
+    of a connection it closes, and lets the operation fail that only wanted a new one when this
+    takes long ("Timed out closing connection after 0.1").
     """
+
+    async def disconnect(self, nowait: bool = False, *why: Any, **reason: Any) -> None:
+        """What is closed has nothing left to say: every reply was read, or nobody wants it."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+        await super().disconnect(True, *why, **reason)
 
     async def can_read(self) -> bool:
         """True for anything but a quiet, open connection: the pool then opens a new one."""

@@ -16,9 +16,9 @@ from typing import Self
 
 import psutil
 
-from monitoring.processes import orphans
-from monitoring.project import open_project
-from monitoring.supervision import Supervisor, SupervisorError
+from monitoring.stack.processes import orphans
+from monitoring.stack.project import open_project
+from monitoring.stack.supervision import Supervisor, SupervisorError
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "tests" / "ops_program.py"

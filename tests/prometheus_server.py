@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring import servers
+from monitoring.installation import servers
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 30.0

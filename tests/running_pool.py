@@ -17,11 +17,15 @@ from typing import Any
 import psutil
 import pytest
 
+from workers.attach import NotRunningError
+from workers.attach import RunningPool as Attached
+
 PARENT = """
 import sys
 from pathlib import Path
 from workers import Pool, PoolSettings, Recycling
-settings = PoolSettings(name="pool", host="127.0.0.1", port=int(sys.argv[2]), **eval(sys.argv[3]))
+options = {"host": "127.0.0.1", **eval(sys.argv[3])}
+settings = PoolSettings(name="pool", port=int(sys.argv[2]), **options)
 target = sys.argv[1] if ":" in sys.argv[1] else "tests.pool_targets:" + sys.argv[1]
 sys.exit(Pool(target, settings=settings, fresh=("served", "tests")).run())
 """
@@ -66,6 +70,10 @@ class RunningPool:
     def status(self) -> dict[str, Any]:
         return dict(json.loads(self.command("status", "--json").stdout)["pools"][0])
 
+    def page(self) -> dict[str, Any]:
+        """The same, read by this process: for what is asked very often."""
+        return Attached(self.folder, "pool").describe()
+
     def wait_ready(self) -> RunningPool:
         eventually(lambda: self.ask("ready") == "True", "a worker is ready")
         eventually(lambda: self.log.read_text().count("listening") == 1, "the parent says so")
@@ -78,7 +86,7 @@ class RunningPool:
 def eventually(condition: Callable[[], object], what: str, seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NotRunningError):
             if condition():
                 return
         time.sleep(0.02)

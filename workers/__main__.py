@@ -37,16 +37,17 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @RUN_DIR
 def status(names_wanted: tuple[str, ...], as_json: bool, run_dir: Path) -> None:
-    """Every worker: slot, pid, state, age, load, memory, CPU, and why workers were replaced."""
+    """Every worker: slot, pid, state, age, load, memory, CPU, and why workers were replaced.
+
+    Exit code 1 when nothing runs.
+    """
     pools = [RunningPool(run_dir, name).describe() for name in names_wanted or names(run_dir)]
     if as_json:
         click.echo(json.dumps({"pools": pools}, indent=2))
-        return
-    out = Console()
+    for pool in () if as_json else pools:
+        Console().print(_table(pool))
     if not pools:
-        out.print(f"No pool runs here (looked in {run_dir}).")
-    for pool in pools:
-        out.print(_table(pool))
+        raise NotRunningError(f"no pool runs here (looked in {run_dir}); to start them: make up")
 
 
 @main.command()
@@ -70,8 +71,9 @@ def reload(name: str, run_dir: Path) -> None:
 
 def _table(pool: dict[str, Any]) -> Table:
     replaced = ", ".join(f"{count} × {why}" for why, count in pool["restarts"].items() if count)
+    soon = f", crashing: next start in {wait:.1f} s" if (wait := pool["respawn_in"]) else ""
     table = Table(
-        title=f"{pool['name']} (pid {pool['pid']}, {pool['wanted']} wanted)",
+        title=f"{pool['name']} (pid {pool['pid']}, {pool['wanted']} wanted{soon})",
         caption=f"replaced: {replaced or 'none'}",
         box=box.SIMPLE_HEAD,
         title_justify="left",

@@ -1,13 +1,21 @@
 """Accepting on a socket that several workers share, so that each gets its fair part.
 
 A shared socket wakes every worker, and an event loop that accepts until nothing is left takes
-what it can. *Measured*, 4 workers on 2 cores, 60 µs of work a request, keep-alive, max/mean of
-requests per worker at 32 and 64 connections: uvloop's own accepting 1.7 and 1.6; this one 1.05
-to 1.26 and 1.01 to 1.07; connections a second without keep-alive are as many.
+what it can; with a SO_REUSEPORT socket per slot a hash decides, and a hung worker stalls its part.
+*Measured* (`make bench`, pool-spread: 4 workers on 2 busy cores), requests of the busiest worker
+over the mean, medians:
+
+    connections kept      8     32     64
+    this                1.22   1.18   1.13
+    uvloop's own        3.70   1.71   1.61
+    a socket per slot   1.70   1.33   1.29
+
+That is why one shared socket is the default. Its price: of connections that bring one request
+each, with next to no work in it, about a sixth fewer a second.
 
 The rule: a worker with more connections than the least loaded of its living siblings leaves a
-new one to them, but only once and only for a moment, so that no connection ever waits for a
-worker that does not come.
+new one to them, but only for a moment, so that no connection ever waits for a worker that does not
+come.
 """
 
 from __future__ import annotations
@@ -20,7 +28,8 @@ from contextlib import suppress
 
 from .status import Row, StatusPage
 
-_DEFER_SECONDS = 0.002
+_LOOK_SECONDS = 0.002  # how often one who waits for a sibling looks whether it came
+_LONGEST_WAIT = 0.02  # a sibling that has to be given a CPU first comes later than that seldom
 _RETRY_SECONDS = 0.1  # out of descriptors: they come back as connections close
 _BATCH = 64  # connections taken in one turn of the loop
 _FRESH_NS = 2_500_000_000  # two heartbeats and a half; who is silent for longer does not accept
@@ -33,6 +42,7 @@ class _CountedSocket(socket.socket):
     uvloop detaches it and closes the descriptor."""
 
     row: Row | None = None
+    then: Callable[[], None]
 
     def close(self) -> None:
         self._gone()
@@ -46,6 +56,7 @@ class _CountedSocket(socket.socket):
         row, self.row = self.row, None
         if row is not None:
             row.connection_closed()
+            self.then()
 
 
 class Acceptor:
@@ -59,8 +70,9 @@ class Acceptor:
         self._row = row
         self._page = page
         self._loop = asyncio.get_running_loop()
-        self._deferred = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._leaves_it = False
+        self._patience = _LONGEST_WAIT
         self._serving: set[asyncio.Task[None]] = set()
         self._open = True
         self._listen()
@@ -90,17 +102,38 @@ class Acceptor:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _listen_again_after(self, seconds: float) -> None:
-        self._pause()
-        self._timer = self._loop.call_later(seconds, self._listen)
-
     def _readable(self) -> None:
         spare = self._spare()
-        if spare <= 0 and not self._deferred:
-            self._deferred = True
-            self._listen_again_after(_DEFER_SECONDS)
+        if spare > 0:
+            self._take(spare)
+        else:
+            self._pause()
+            self._leaves_it = True
+            self._leave_it(until=self._loop.time() + self._patience)
+
+    def _leave_it(self, until: float) -> None:
+        """Look again and again until a sibling has taken it, or none came in time.
+
+        Who waited in vain waits half as long next time, down to one look: a sibling that hangs
+        with the fewest connections holds nobody up for longer than that.
+        """
+        spare = self._spare()
+        if spare <= 0 and self._loop.time() < until:
+            self._timer = self._loop.call_later(_LOOK_SECONDS, self._leave_it, until)
             return
-        self._deferred = False
+        longer = self._patience * (2.0 if spare > 0 else 0.5)
+        self._patience = min(max(longer, _LOOK_SECONDS), _LONGEST_WAIT)
+        self._leaves_it = False
+        self._listen()
+        self._take(spare)
+
+    def _connection_closed(self) -> None:
+        """Without this look, connections of one request each would wait for the next one."""
+        if self._open and self._leaves_it and self._timer is not None and self._spare() > 0:
+            self._timer.cancel()
+            self._timer = self._loop.call_soon(self._leave_it, 0.0)
+
+    def _take(self, spare: int) -> None:
         try:
             for _ in range(max(1, min(spare, _BATCH))):
                 self._accept()
@@ -108,7 +141,8 @@ class Acceptor:
             pass
         except OSError as error:
             self._loop.call_exception_handler({"message": "cannot accept", "exception": error})
-            self._listen_again_after(_RETRY_SECONDS)
+            self._pause()
+            self._timer = self._loop.call_later(_RETRY_SECONDS, self._listen)
 
     def _spare(self) -> int:
         """How many more connections this worker may take before it has more than another."""
@@ -121,7 +155,7 @@ class Acceptor:
         accepted, _address = self._socket.accept()
         connection = _CountedSocket(fileno=accepted.detach())
         connection.setblocking(False)
-        connection.row = self._row
+        connection.row, connection.then = self._row, self._connection_closed
         self._row.connection_opened()
         task = self._loop.create_task(self._serve(connection))
         self._serving.add(task)

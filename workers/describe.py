@@ -9,7 +9,8 @@ from .status import StatusPage, WorkerStatus
 
 
 def describe_pool(name: str, pid: int, page: StatusPage) -> dict[str, Any]:
-    """`restarts` counts workers that ended or were replaced, by reason."""
+    """`restarts` counts workers that ended or were replaced, by reason; `respawn_in`: seconds
+    until the next one is started, while workers crash again and again."""
     now_ns = time.monotonic_ns()
     return {
         "name": name,
@@ -18,6 +19,7 @@ def describe_pool(name: str, pid: int, page: StatusPage) -> dict[str, Any]:
         "stopping": page.stopping,
         "uptime": round(time.time() - page.pool_started, 1),
         "restarts": page.restarts(),
+        "respawn_in": round(max(0, page.next_spawn_ns - now_ns) / 1e9, 1),
         "workers": [_describe(worker, now_ns) for worker in page.workers()],
     }
 

@@ -9,8 +9,9 @@ shared one. Nothing here depends on `net.ipv4.tcp_migrate_req`.
 The parent never accepts, runs no event loop and imports nothing of the service, so that there is
 little in it that can fail and a fork copies little.
 
-Signals: TERM and INT stop (a second INT kills), HUP replaces every worker one at a time, TTIN and
-TTOU scale by one, USR1 reads the wanted number from the status page (`python -m workers scale`).
+Signals: TERM and INT stop (a second INT kills), HUP replaces every worker one at a time and
+ends the back-off of a crash loop, TTIN and TTOU scale by one, USR1 reads the wanted number from
+the status page (`python -m workers scale`).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from .settings import MOST_WORKERS, PoolSettings
 from .status import State, StatusPage
 
 _TICK = 0.25  # longest sleep of the parent; signals wake it at once
-_SHORT_TICK = 0.05  # while a worker is awaited that cannot signal that it is ready
+_SHORT_TICK = 0.02  # while a worker is awaited that cannot signal that it is ready
 _LATE = 4.0  # beyond drain and linger, before a worker that does not end is killed
 
 
@@ -196,6 +197,7 @@ class Pool:
             return
         delay = respawn_delay(self._history.short_lives, self._rng)
         self._next_spawn = time.monotonic() + delay
+        self._page.set_next_spawn(self._next_spawn)
         when = f"in {delay:.1f} s" if delay else "at once"
         self._say(f"worker {child.pid} {how} after {lived:.1f} s; starting another {when}")
 
@@ -235,8 +237,15 @@ class Pool:
     def _told_to_reload(self) -> None:
         if self._stop is None:
             pids = [child.pid for child in self._children.active]
+            self._end_back_off()
             self._say(f"SIGHUP: replacing {len(pids)} workers one at a time")
             self._replacements.ask(pids, "reload")
+
+    def _end_back_off(self) -> None:
+        """Who asks for new workers may have mended what made the old ones crash."""
+        self._history.short_lives = 0
+        self._next_spawn = 0.0
+        self._page.set_next_spawn(0.0)
 
     def _replace(self) -> None:
         replacements = self._replacements

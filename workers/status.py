@@ -21,7 +21,7 @@ PAGE_BYTES = (SLOTS + 1) * _CELLS * 8
 # Cells of a worker's row.
 _PID, _STATE, _BEAT, _STARTED, _IN_FLIGHT, _REQUESTS, _CONNECTIONS, _RSS, _CPU = range(9)
 # Cells of row 0, which is the parent's own; but for _WANTED, which anybody may write.
-_STOPPING, _WANTED, _POOL_STARTED = range(3)
+_STOPPING, _WANTED, _POOL_STARTED, _NEXT_SPAWN = range(4)
 _RESTARTS = 8  # and the cells after it, one per reason
 
 Reason = Literal["crash", "hang", "reload", "recycle", "scale"]
@@ -107,6 +107,14 @@ class StatusPage:
 
     def set_pool_started(self, seconds: int) -> None:
         self._cells[_POOL_STARTED] = seconds
+
+    @property
+    def next_spawn_ns(self) -> int:
+        """Before then no worker is started in the place of one that crashed; monotonic."""
+        return self._cells[_NEXT_SPAWN]
+
+    def set_next_spawn(self, seconds: float) -> None:
+        self._cells[_NEXT_SPAWN] = int(seconds * 1e9)
 
     def count_restart(self, reason: Reason) -> None:
         self._cells[_RESTARTS + REASONS.index(reason)] += 1

@@ -40,12 +40,14 @@ class Request:
         least: size of the body that each answer must have, at least.
         upload: bytes of a body to send along; 0 for none.
         refused: an answer with this text in its body says that the work was not done.
+        last: a connection for each request.
     """
 
     path: str
     least: int = 0
     upload: int = 0
     refused: str = ""
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,19 @@ def _sample(bench: Bench, case: str, side: Side, cpus: Cpus) -> None:
     )
 
 
-def run_wrk(bench: Bench, port: int, request: Request, seconds: int, cpus: Cpus) -> WrkRun:
+def run_wrk(
+    bench: Bench,
+    port: int,
+    request: Request,
+    seconds: int,
+    cpus: Cpus,
+    connections: int = CONNECTIONS,
+) -> WrkRun:
     """Raises ProgramError when wrk itself fails."""
     command = [
-        bench.program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-        "--timeout", "10s", "-s", str(_SCRIPT), f"http://127.0.0.1:{port}{request.path}", "--",
+        bench.program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s",
+        "--timeout", "10s", *(["-H", "Connection: close"] if request.last else []),
+        "-s", str(_SCRIPT), f"http://127.0.0.1:{port}{request.path}", "--",
     ]  # fmt: skip
     if request.upload:
         command += ["body", str(request.upload)]

@@ -30,6 +30,11 @@ class CountingClients:
         self.answered = 0
         self.lost: list[str] = []
 
+    @property
+    def asked(self) -> int:
+        """So far."""
+        return self.answered + len(self.lost)
+
     @contextmanager
     def asking(self) -> Iterator[None]:
         threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
@@ -43,25 +48,25 @@ class CountingClients:
                 thread.join()
 
     def _ask(self) -> None:
-        answered, lost = 0, []
         connection = self._connection()
         while not self._done.is_set():
             try:
                 connection.request("GET", "/", headers=self._headers())
                 with connection.getresponse() as response:
                     response.read()
-                    if response.status != 200:
-                        lost.append(f"status {response.status}")
-                    else:
-                        answered += 1
+                    self._count(None if response.status == 200 else f"status {response.status}")
             except (OSError, http.client.HTTPException) as error:
-                lost.append(type(error).__name__)
+                self._count(type(error).__name__)
                 connection.close()
                 connection = self._connection()
         connection.close()
+
+    def _count(self, problem: str | None) -> None:
         with self._lock:
-            self.answered += answered
-            self.lost += lost
+            if problem is None:
+                self.answered += 1
+            else:
+                self.lost.append(problem)
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self._port, timeout=_SECONDS)

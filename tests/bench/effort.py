@@ -27,6 +27,7 @@ class Effort:
     resilience_seconds: float
     footprint_requests: int  # at least as many, or as many as the seconds below allow
     footprint_seconds: float
+    losses_requests: int  # our pools are restarted and killed until so many were asked
     most_cases: int | None = None
 
     @property
@@ -51,6 +52,7 @@ QUICK = Effort(
     resilience_seconds=2.0,
     footprint_requests=200,
     footprint_seconds=1.0,
+    losses_requests=0,
     most_cases=1,
 )
 # `make bench`: all of it in ten minutes on two cores.
@@ -67,6 +69,7 @@ STANDARD = Effort(
     resilience_seconds=8.0,
     footprint_requests=1_000_000,
     footprint_seconds=10.0,
+    losses_requests=0,
 )
 FULL = Effort(
     "full",
@@ -81,4 +84,5 @@ FULL = Effort(
     resilience_seconds=60.0,
     footprint_requests=1_000_000,
     footprint_seconds=float("inf"),
+    losses_requests=100_000,
 )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import redis
@@ -71,6 +72,12 @@ class DrillStack:
             return sorted(child.pid for child in psutil.Process(self.pid(program)).children())
         except (psutil.Error, ValueError):
             return []
+
+    def pool(self, program: str) -> dict[str, Any]:
+        """What `python -m workers status` says about a program's workers."""
+        said = self._command(".venv/bin/python", "-m", "workers", "status", program, "--json")
+        pool: dict[str, Any] = json.loads(said)["pools"][0]
+        return pool
 
     def http(self, method: str, port: str, path: str, body: object = None) -> tuple[int, bytes]:
         """Status and body of one request to the program whose port variable is `port`."""

@@ -45,10 +45,12 @@ def shape(answer: Answer) -> tuple[object, ...]:
 
 
 def test_the_same_requests_get_the_same_answers_through_both(behind_nginx: RunningStack):
+    log = behind_nginx.root / "var/log/access-nginx.jsonl"
     through_nginx = ask(behind_nginx)
     assert through_nginx["GET", "/"].json["source"] == "live"
     request_id = behind_nginx.get("/healthz", X_Request_Id="abc-1").headers["X-Request-Id"]
     assert request_id == "abc-1"
+    eventually(lambda: '"request_id":"abc-1"' in log.read_text(), "NGINX's access log")
     behind_nginx.ctl("stop", "nginx")
     behind_nginx.ctl("start", "balancer")
     eventually(lambda: behind_nginx.get("/readyz").status == 200, "the balancer is back")

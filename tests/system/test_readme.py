@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.running_stack import PROJECT, RunningStack
+from monitoring.topology import read_topology
+from tests.running_stack import PORTS, PROJECT, RunningStack
 
 README = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -22,6 +23,7 @@ SEEN = {
     "stop unstable": '"data":{"message":"Fallback response"}',
     "start nginx": "nginx: started",
     "stop app1": '"data":',
+    "balancer drain": "is drained: nothing is in flight",
     "kill -9": '"data":',
     "stop redis1": '"stored":',
     '"failure_rate": 0.8': '"hang_rate": 0.2',
@@ -44,7 +46,8 @@ def compact(text: str) -> str:
 
 def run_block(stack: RunningStack, block: str) -> str:
     script = stack.moved(block)
-    script = re.sub(r"^make test$", "make -n test", script, flags=re.MULTILINE)
+    # These take minutes; test_drills.py and test_bench_*.py run what they run.
+    script = re.sub(r"^make (test|drill|bench)$", r"make -n \1", script, flags=re.MULTILINE)
     return stack.run("bash", "-c", f"source .venv/bin/activate; set -e\n{script}").stdout
 
 
@@ -116,6 +119,30 @@ def test_the_ports_of_the_table_are_those_of_supervisord_conf():
         assert f":{port}" in row or "the balancer's port" in row, variable
 
 
+def test_the_second_copys_command_moves_every_port_to_another():
+    given = dict(re.findall(r"(\w+_PORT)=(\d+)(?= )", README.partition("beside the first:")[2]))
+    assert set(given) == set(PORTS)
+    text = (PROJECT / "supervisord.conf").read_text()
+    moves = read_topology(text, given, PROJECT).moves  # refuses two programs on one port
+    assert len(moves) == len(PORTS)
+    assert not set(moves) & set(moves.values())
+
+
+def test_a_refused_setting_reads_as_the_troubleshooting_table_has_it(reader: RunningStack):
+    shown = re.search(r"`(Invalid value for '--workers'[^`]*)`", README)
+    assert shown is not None
+    reader.environ["APP_WORKERS"] = "0"
+    try:
+        done = reader.run(
+            ".venv/bin/python", "-m", "app", "--name", "app1", "--listen", "127.0.0.1:0",
+            "--upstream", "http://127.0.0.1:1/", "--store", "redis://127.0.0.1:1", check=False,
+        )  # fmt: skip
+    finally:
+        del reader.environ["APP_WORKERS"]
+    assert done.returncode == 2
+    assert shown[1] in done.stdout
+
+
 def test_the_errors_of_the_troubleshooting_table_are_the_real_ones():
     table = README.partition("## Troubleshooting")[2].partition("## How it is tested")[0]
     sources = "\n".join(
@@ -123,7 +150,12 @@ def test_the_errors_of_the_troubleshooting_table_are_the_real_ones():
         for folder in ("monitoring", "app", "balancer", "workers", "unstable")
         for path in sorted((PROJECT / folder).rglob("*.py"))
     )
-    for text in ("is in use by", "It already runs", "is not installed", "is not writable"):
+    texts = (
+        "is in use by", "It already runs", "is not installed", "is not writable", "Interrupted: ",
+        "pip could not install the packages: ", "supervisord does not answer; ",
+        "programs of an earlier start still run and no supervisord answers for them",
+    )  # fmt: skip
+    for text in texts:
         assert text in sources
         assert text.removesuffix(" by") in table
     message = "Python 3.11 or newer is needed"

@@ -33,14 +33,13 @@ def read(parsed: ParsedRequest, peer: bytes, settings: Settings) -> RequestHead:
     """Reads it twice, the second time from memory: both mean the same."""
     heads = RequestHeads(settings, RequestIds("00" * 8))
     first, second = (heads.read(parsed, TrustedProxies(()).peer(peer.decode())) for _ in range(2))
-    own = {"request_id": "", "trace_id": "", "forwarded": b""}
-    assert replace(second, **own) == replace(first, **own)
     assert _without_ids(second) == _without_ids(first)
     return first
 
 
-def _without_ids(head: RequestHead) -> bytes:
-    return re.sub(rb"(X-Request-Id|traceparent): .*", rb"\1", head.forwarded)
+def _without_ids(head: RequestHead) -> RequestHead:
+    forwarded = re.sub(rb"(X-Request-Id|traceparent): .*", rb"\1", head.forwarded)
+    return replace(head, request_id="", trace_id="", forwarded=forwarded)
 
 
 def request(

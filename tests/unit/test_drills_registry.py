@@ -26,7 +26,7 @@ OF_THE_ISSUE = {
     "stop-unstable", "unstable-80", "unstable-hang", "kill-worker", "freeze-worker", "kill-parent",
     "restart-app1", "rolling-restart", "kill-balancer", "stop-redis1", "kill-redis2",
     "freeze-redis1", "wipe-redis1", "both-redis-down", "redis-full", "disk-full", "overload",
-    "slow-clients",
+    "slow-clients", "hang-worker", "crash-loop",
 }  # fmt: skip
 
 

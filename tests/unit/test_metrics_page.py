@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitoring.page import MetricsPage, PageFullError
+from monitoring.shared_file import ForeignFileError
 
 
 def total(page: MetricsPage, name: str, *labels: str) -> float:
@@ -165,3 +166,20 @@ def test_asking_for_a_gauge_again_keeps_its_value():
     recorder = MetricsPage(rows=1).recorder(0)
     recorder.gauge("http_requests_in_flight").set(4)
     assert recorder.gauge("http_requests_in_flight").value == 4
+
+
+@pytest.mark.parametrize("content", [None, b"", b"notes", b"metrics\x00" + b"\x01" * 5000])
+def test_who_only_reads_makes_no_page_and_replaces_none(tmp_path: Path, content: bytes | None):
+    path = tmp_path / "app2"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ForeignFileError):
+        MetricsPage(path, replace=False)
+    assert (path.read_bytes() if path.exists() else None) == content
+
+
+def test_who_only_reads_sees_what_the_other_counted(tmp_path: Path):
+    counted = MetricsPage(tmp_path / "app2").recorder(0).counter("requests_failed")
+    counted.inc()
+    page = MetricsPage(tmp_path / "app2", replace=False)
+    assert sum(page.values(page.series()[("requests_failed", "", ())])) == 1

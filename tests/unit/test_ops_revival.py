@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.revival import JITTER, Revival, RevivalSettings
+from monitoring.guardian.revival import JITTER, Revival, RevivalSettings
 
 SETTINGS = RevivalSettings(first_delay=5, longest_delay=60, steady_after=60)
 STATES = ("STARTING", "RUNNING", "BACKOFF", "STOPPING", "STOPPED", "EXITED", "FATAL")

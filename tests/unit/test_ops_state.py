@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.state import Look, Process, ProgramState, StackState, judge
+from monitoring.stack.state import Look, Process, ProgramState, StackState, judge
+from monitoring.stack.waiting import Limits, Waiting
 from monitoring.topology import read_topology
-from monitoring.waiting import Limits, Waiting
 
 TEXT = """
 [program:app]
@@ -115,6 +115,28 @@ def test_an_optional_program_that_crashed_is_failing():
     assert one(state, "charts").condition == "failing"
 
 
+def test_an_optional_program_that_crashed_is_told_with_its_last_words_and_all_else_is_well():
+    state = look({"charts": process("charts", "FATAL", exit_status=1)})
+    assert state.level == "ok"
+    assert (
+        state.sentence == "2 programs are ready; charts is failing, and the rest runs without it."
+    )
+    assert one(state, "charts").last_words == "get it so"
+
+
+def test_a_program_that_does_not_start_by_itself_may_fail_while_the_other_serves_its_address():
+    state = look({"twin": process("twin", "BACKOFF", exit_status=1)})
+    assert state.level == "ok"
+    assert "twin is failing" in state.sentence
+
+
+def test_beside_a_required_program_that_is_not_well_the_optional_one_is_told_too():
+    state = look({"app": "STOPPED", "charts": process("charts", "FATAL", exit_status=1)})
+    assert (state.level, state.sentence) == (
+        "degraded", "Degraded: app is stopped, charts is failing.",
+    )  # fmt: skip
+
+
 def test_a_required_program_that_ended_with_0_is_still_missing():
     assert one(look({"app": "EXITED"}), "app").condition == "failing"
 
@@ -130,7 +152,9 @@ def test_without_supervisord_what_answers_is_still_ready():
     assert one(state, "app").condition == "ready"
     assert one(state, "door").condition == "unknown"
     assert state.level == "degraded"
-    assert state.sentence == "supervisord does not answer; 1 programs still do."
+    assert state.sentence == (
+        "supervisord does not answer; 1 program still does. To begin anew: make down up"
+    )
 
 
 def test_without_anything_the_stack_is_down():

@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
@@ -275,3 +276,30 @@ def test_any_port_variable_either_works_or_is_refused(value: str):
         return
     (port,) = topology["app1"].ports
     assert 1 <= port.number <= 65535
+
+
+def test_no_log_grows_without_bound():
+    parser = RawConfigParser(strict=False, inline_comment_prefixes=(";",))
+    parser.read_string(TEXT)
+    logs = [
+        (section, stream)
+        for section in parser.sections()
+        for stream in ("stdout", "stderr")
+        if parser.get(section, f"{stream}_logfile", fallback="NONE") != "NONE"
+    ]
+    assert len(logs) >= 12
+    for section, stream in logs:
+        assert parser.get(section, f"{stream}_logfile_maxbytes") in ("5MB", "20MB")
+        assert parser.getint(section, f"{stream}_logfile_backups") == 2
+
+
+def test_nginx_writes_no_log_that_supervisord_does_not_rotate():
+    text = (ROOT / "balancer" / "nginx.conf").read_text()
+    places = re.findall(r"^\s*(?:access|error)_log (\S+)", text, re.MULTILINE)
+    assert set(places) == {"stderr", "/dev/stdout"}
+
+
+def test_the_log_of_a_program_is_where_its_errors_are():
+    assert real()["nginx"].log == HERE / "var/log/nginx.log"
+    assert real()["app1"].log == HERE / "var/log/app1.log"
+    assert real()["guardian"].log == HERE / "var/log/guardian.log"

@@ -16,11 +16,12 @@ from shards.records import MAX_ID, key_of
 
 IDS = st.integers(0, MAX_ID)
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}", fullmatch=True)
+ID_IN_SLOT = {slot_of(record_id): record_id for record_id in range(2**18)}
 
 
 def owners_of_all_slots(*names: str) -> list[tuple[str, ...]]:
     placement = Placement(names)
-    return [placement.owners_of_slot(slot) for slot in range(SLOTS)]
+    return [placement.owners(ID_IN_SLOT[slot]) for slot in range(SLOTS)]
 
 
 def test_a_placement_without_shards_is_refused():

@@ -19,18 +19,43 @@ ALLOWED: dict[str, set[str]] = {
 }
 OURS = {name.partition("/")[0] for name in ALLOWED} | {"tests"}
 PURE = [
-    "app/ids.py", "app/resilience/backoff.py", "app/resilience/deadline.py",
-    "app/resilience/retry.py", "balancer/backends.py", "balancer/budget.py", "balancer/ejection.py",
-    "balancer/forwarding.py", "balancer/generated.py", "balancer/health_count.py",
-    "balancer/membership.py", "balancer/pace.py", "balancer/proxy_protocol.py",
-    "balancer/trace_context.py",
-    "balancer/recent.py", "balancer/request_head.py", "balancer/selection.py",
+    "app/ids.py",
+    "app/resilience/backoff.py",
+    "app/resilience/deadline.py",
+    "app/resilience/retry.py",
+    "balancer/backends.py",
+    "balancer/budget.py",
+    "balancer/concurrency.py",
+    "balancer/ejection.py",
+    "balancer/forwarding.py",
+    "balancer/generated.py",
+    "balancer/health_count.py",
+    "balancer/membership.py",
+    "balancer/pace.py",
+    "balancer/proxy_protocol.py",
+    "balancer/recent.py",
+    "balancer/request_head.py",
+    "balancer/request_id.py",
+    "balancer/request_line.py",
+    "balancer/response_head.py",
+    "balancer/retry.py",
+    "balancer/selection.py",
     "balancer/settings.py",
-    "balancer/request_id.py", "balancer/request_line.py",
-    "balancer/response_head.py", "balancer/retry.py", "monitoring/catalogue.py",
-    "monitoring/topology.py", "workers/policy.py",
+    "balancer/trace_context.py",
+    "monitoring/catalogue.py",
+    "monitoring/guardian/revival.py",
+    "monitoring/stack/state.py",
+    "monitoring/stack/waiting.py",
+    "monitoring/topology.py",
+    "shards/placement.py",
+    "shards/records.py",
+    "shards/settings.py",
+    "unstable/decision.py",
+    "unstable/settings.py",
+    "workers/policy.py",
 ]  # fmt: skip
-IMPURE = {"asyncio", "socket", "aiohttp", "redis", "httptools", "select", "threading"}
+IMPURE = {"asyncio", "socket", "aiohttp", "redis", "httptools", "select", "threading", "uuid"}
+CLOCKS_AND_DICE = {"random", "secrets", "time"}  # come in as arguments
 
 
 def imported(path: Path) -> set[str]:
@@ -69,6 +94,29 @@ def test_a_file_imports_only_what_its_package_may(path: Path):
 def test_a_file_that_decides_knows_no_sockets_and_no_loop(name: str):
     roots = {module.partition(".")[0] for module in imported(PROJECT / name)}
     assert not roots & IMPURE
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_file_that_decides_asks_no_clock_and_throws_no_dice(name: str):
+    """`random.Random` may be named, as the type of the dice that come in."""
+    tree = ast.parse((PROJECT / name).read_text())
+    named = {
+        f"{node.value.id}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        and node.value.id in CLOCKS_AND_DICE
+    }  # fmt: skip
+    made = {
+        ast.unparse(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }  # fmt: skip
+    assert named <= {"random.Random"}
+    assert "random.Random" not in made
+    assert (
+        not {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        & CLOCKS_AND_DICE
+    )
 
 
 def test_the_parent_of_a_pool_imports_nothing_that_speaks_http():

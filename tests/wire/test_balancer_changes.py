@@ -110,7 +110,11 @@ async def test_a_removed_backend_finishes_what_it_has(tmp_path: Path):
         await go_on.wait()
         writer.write(OK)
 
-    async with scripted(2) as (slow, other), balancer(tmp_path, slow, other) as door:
+    patient = "--first-byte-timeout 60 --total-timeout 60"
+    async with (
+        scripted(2) as (slow, other),
+        balancer(tmp_path, slow, other, options=patient) as door,
+    ):
         slow.script = waits
         asked = asyncio.create_task(door.ask())
         await eventually(lambda: slow.heads, "it is asked")
@@ -169,7 +173,9 @@ async def test_a_change_survives_the_end_of_the_balancer_until_it_is_reset(tmp_p
         assert f"backend {one.address} is changed by hand: draining" in door.logged()
         assert (await door.command("reset")).returncode == 0
         assert (await door.backend(one))["state"] == "up"
-        assert not (tmp_path / "var/run/balancer-backends.json").exists()
+        await door.end()
+        await door.start().wait_ready()
+        assert (await door.backend(one))["state"] == "up"
 
 
 @pytest.mark.parametrize(
@@ -373,6 +379,19 @@ def test_a_port_that_is_taken_is_named_with_the_variable_that_moves_it(tmp_path:
         assert f"admin address {address} is in use" in done.stderr
         assert "BALANCER_ADMIN_PORT" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+async def test_a_second_balancer_does_not_share_the_admin_port_of_the_first(tmp_path: Path):
+    async with scripted(1) as (backend,), balancer(tmp_path, backend) as door:
+        words = ["--backend", str(backend.address), "--run-dir", str(tmp_path / "other")]
+        words += ["--metrics-file", str(tmp_path / "other/metrics")]
+        words += ["--listen", f"127.0.0.1:{free_port()}"]
+        words += ["--admin", f"127.0.0.1:{door.admin_port}"]
+        done = await asyncio.to_thread(lambda: run(*words, folder=tmp_path))
+        assert done.returncode != 0
+        assert f"127.0.0.1:{door.admin_port} is in use by" in done.stderr
+        assert f"pid {door.workers()[0]}" in done.stderr
+        assert await door.statuses(3) == {200: 3}
 
 
 # Reload

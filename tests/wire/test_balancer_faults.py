@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from datetime import UTC, datetime
 
 import pytest
 
@@ -354,4 +355,21 @@ async def test_when_all_checks_fail_requests_are_still_tried():
     async with running(backend.address, checks=True) as balancer:
         await eventually(lambda: not balancer.proxy.backends[0].healthy, "out")
         assert (await balancer.get()).startswith(b"HTTP/1.1 200 OK")
+    await backend.stop()
+
+
+async def test_the_time_in_the_access_log_is_when_the_request_began():
+    async def late(_reader: object, writer: asyncio.StreamWriter, _head: bytes) -> None:
+        await asyncio.sleep(0.3)
+        writer.write(OK)
+
+    backend = await ScriptedBackend(late).start()
+    async with running(backend.address) as balancer:
+        began = datetime.now(UTC)
+        await balancer.get()
+        await eventually(lambda: balancer.log.lines, "the request is logged")
+        (line,) = balancer.log.lines
+        assert line["duration_ms"] >= 290
+        logged = datetime.fromisoformat(line["time"])
+        assert abs((logged - began).total_seconds()) < line["duration_ms"] / 2000
     await backend.stop()

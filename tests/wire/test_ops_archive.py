@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from monitoring import archive
-from monitoring.archive import ArchiveError, install
-from monitoring.releases import Release
+from monitoring.installation import archive
+from monitoring.installation.archive import ArchiveError, install
+from monitoring.installation.releases import Release
 
 BODY = b"#!/bin/sh\necho tool\n" + bytes(range(256)) * 2000
 

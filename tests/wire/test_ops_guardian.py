@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.guardian import events
+from monitoring.guardian.__main__ import events
 from tests.ops_stack import PROGRAM, Stack, eventually
 
 

@@ -183,10 +183,12 @@ def test_real_nginx_starts_from_the_real_configuration_on_a_moved_port(folder: P
         process.terminate()
         output, _ = process.communicate(timeout=30)
     assert "[emerg]" not in output
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    assert {line["path"] for line in lines} == {"/"}, "the access log goes to stdout"
     assert process.returncode == 0
 
 
 def test_a_bad_port_is_refused_naming_option_and_range(folder: Path):
     done = launch(folder, *PROMETHEUS[:3], "99999", *PROMETHEUS[4:])
     assert done.returncode == 2
-    assert "'--port': 99999 is not in the range 1<=x<=65535" in done.stderr
+    assert "'--port': '99999' is not a whole number from 1 to 65535" in done.stderr

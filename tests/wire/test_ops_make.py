@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -206,3 +209,20 @@ def test_a_python_without_venv_is_one_line_with_the_package(
         bootstrap.main([])
     assert len(pip.asked) == 1
     assert not (project / ".venv").exists()
+
+
+def test_ctrl_c_while_packages_are_installed_is_one_line(checkout: Path):
+    program(checkout / ".venv/bin/python", '#!/bin/sh\ncase "$*" in *install*) sleep 60;; esac\n')
+    begun = subprocess.Popen(
+        (sys.executable, "-I", "monitoring/bootstrap.py"),
+        cwd=checkout, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    assert begun.stdout is not None
+    assert "installing" in begun.stdout.readline()
+    time.sleep(0.3)
+    os.killpg(begun.pid, signal.SIGINT)  # the terminal tells everybody
+    _output, errors = begun.communicate(timeout=30)
+    assert begun.returncode == 130
+    (line,) = errors.splitlines()
+    assert line.startswith("Interrupted: nothing has been started")

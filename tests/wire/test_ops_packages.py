@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from monitoring import archive, install, packages
-from monitoring.packages import PackageError, apt_install, can_use_apt
-from monitoring.project import StackError
-from monitoring.servers import SERVERS
+from monitoring.installation import archive, install, packages
+from monitoring.installation.packages import PackageError, apt_install, can_use_apt
+from monitoring.installation.servers import SERVERS
+from monitoring.stack.project import StackError
 from tests.ops_stack import ROOT, eventually
 
 APT = """#!/bin/sh
@@ -90,7 +90,7 @@ def test_a_policy_that_was_there_before_is_put_back_with_its_mode(apt: Apt, then
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_an_interrupted_install_leaves_no_policy_behind(apt: Apt, number: signal.Signals):
     apt.does("sleep 60")
-    run = "import sys; from monitoring.packages import *; " + (
+    run = "import sys; from monitoring.installation.packages import *; " + (
         "apt_install(['nginx'], policy=Path(sys.argv[1]))"
     )
     process = subprocess.Popen(

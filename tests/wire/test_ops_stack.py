@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -52,6 +53,96 @@ def test_what_the_user_exports_reaches_the_programs_but_makes_own_variables_do_n
     assert stack.up(UNSTABLE_FAILURE_RATE="0.8", MAKEFLAGS="w").returncode == 0
     assert "UNSTABLE_FAILURE_RATE=0.8" in stack.log("door")
     assert "MAKEFLAGS=None" in stack.log("other")
+
+
+def test_up_beside_a_start_that_goes_on_waits_for_it_and_says_that_it_already_runs(stack: Stack):
+    stack.web("slow", "--ready-after", "4")
+    for folder in ("var/log", "var/run"):
+        (stack.folder / folder).mkdir(parents=True)
+    assert stack.command("supervisord", "-c", "supervisord.conf").returncode == 0
+    eventually(lambda: stack.state("slow") == "RUNNING")
+    done = stack.up()
+    assert done.returncode == 0, said(done)
+    assert re.search(r"✓ slow +ready after", done.stdout)
+    assert "It already runs (supervisord has pid" in done.stdout
+    assert "All is well" in done.stdout
+
+
+def test_up_beside_a_start_that_fails_says_so_and_stops_nothing(stack: Stack):
+    stack.web("door")
+    stack.web("slow", "--ready-after", "1000")
+    for folder in ("var/log", "var/run"):
+        (stack.folder / folder).mkdir(parents=True)
+    assert stack.command("supervisord", "-c", "supervisord.conf").returncode == 0
+    eventually(lambda: stack.state("slow") == "RUNNING")
+    done = stack.up("--timeout", "2")
+    assert done.returncode == 3, said(done)
+    assert "slow does not get ready (answers 503)" in done.stderr
+    assert (stack.state("slow"), stack.state("door")) == ("RUNNING", "RUNNING")
+
+
+def interrupted(stack: Stack, *arguments: str, after: str) -> subprocess.CompletedProcess[str]:
+    """Ctrl-C as soon as the command has begun to say `after`."""
+    begun = subprocess.Popen(
+        (sys.executable, "-u", "-m", "monitoring", *arguments),
+        cwd=stack.folder, env=stack.environ, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert begun.stdout is not None
+    for line in begun.stdout:
+        if after in line:
+            break
+    begun.send_signal(signal.SIGINT)
+    output, errors = begun.communicate(timeout=60)
+    return subprocess.CompletedProcess(arguments, begun.returncode, output, errors)
+
+
+def test_ctrl_c_while_it_waits_is_one_line_and_make_up_goes_on(stack: Stack):
+    stack.web("fast")
+    stack.web("slow", "--ready-after", "6")
+    done = interrupted(stack, "up", "--no-servers", after="fast")
+    assert done.returncode == 130, said(done)
+    (line,) = done.stderr.splitlines()
+    assert line == (
+        f"Interrupted: supervisord (pid {stack.supervisor.pid()}) goes on starting the programs. "
+        "To wait for them: make up; to end them: make down"
+    )
+    assert stack.up().returncode == 0
+
+
+def test_ctrl_c_at_any_moment_of_a_start_is_one_line(stack: Stack):
+    stack.web("slow", "--ready-after", "1000")
+    moments = 0
+    for tenths in range(1, 30, 3):
+        begun = subprocess.Popen(
+            (sys.executable, "-m", "monitoring", "up", "--no-servers"),
+            cwd=stack.folder, env=stack.environ, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            begun.wait(tenths / 10)
+        begun.send_signal(signal.SIGINT)
+        _output, errors = begun.communicate(timeout=60)
+        if "Interrupted" not in errors and "/monitoring/" not in errors:
+            continue  # Python itself was not up yet: before the first line of ours
+        (line,) = errors.splitlines()
+        assert line.startswith("Interrupted")
+        # Python may end by the signal where it was executing text; to the shell both are 130
+        assert begun.returncode in (130, -signal.SIGINT)
+        moments += 1
+    assert moments >= 5
+    assert stack.run("down").returncode == 0
+
+
+def test_ctrl_c_in_a_stop_is_one_line_and_make_down_goes_on(stack: Stack):
+    ignore = "import signal,time;signal.signal(15,signal.SIG_IGN);time.sleep(600)"
+    stack.section("program:deaf", f'{sys.executable} -c "{ignore}"', stopwaitsecs="3")
+    assert stack.up().returncode == 0
+    done = interrupted(stack, "down", after="stopping deaf")
+    assert done.returncode == 130
+    assert done.stderr == "Interrupted: not everything has ended. To go on: make down\n"
+    assert stack.run("down").returncode == 0
+    assert stack.left_running() == []
 
 
 def test_a_stopped_program_is_named_and_the_exit_code_is_supervisorctls(stack: Stack):

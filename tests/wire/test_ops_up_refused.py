@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
+from monitoring.stack.ownership import make_folders
+from monitoring.stack.project import StackError, open_project
 from tests.ops_stack import Stack, said
 
 
@@ -115,6 +120,44 @@ def test_a_program_that_never_gets_ready_fails_the_start_when_the_time_is_up(sta
     assert stack.left_running() == []
 
 
+@contextmanager
+def ordinary_user(folder: Path, *, but: Path) -> Iterator[str]:
+    """The name of an ordinary user, who we are inside the block and whose the folder is, `but`
+    one file. Tests run as root or not: when we are no root, that file is read-only."""
+    if os.geteuid() != 0:
+        but.chmod(0o444)
+        yield pwd.getpwuid(os.geteuid()).pw_name
+        return
+    nobody = pwd.getpwnam("nobody")
+    for place in (folder, *folder.rglob("*")):
+        if place != but:
+            os.chown(place, nobody.pw_uid, nobody.pw_gid)
+    os.seteuid(nobody.pw_uid)
+    try:
+        yield nobody.pw_name
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("place", ["ids", "redis1/appendonlydir/x", "run/metrics/app/app1"])
+def test_what_root_left_under_var_is_told_at_the_start_with_the_command_that_mends_it(
+    stack: Stack, place: str
+):
+    stack.web("door")
+    project = open_project(stack.folder, stack.environ)
+    make_folders(project)
+    var = project.root / "var"
+    left = var / place
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_text("")
+    with ordinary_user(stack.folder, but=left) as name, pytest.raises(StackError) as refused:
+        make_folders(project)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{left} is not writable, ")
+    mend = f"sudo chown -R {name} {var}" if os.geteuid() == 0 else f"chmod -R u+rwX {var}"
+    assert line.endswith(f" To mend it: {mend}")
+
+
 def test_var_that_is_no_folder_is_one_line(stack: Stack):
     stack.web("door")
     (stack.folder / "var").write_text("")
@@ -122,6 +165,9 @@ def test_var_that_is_no_folder_is_one_line(stack: Stack):
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "var/log is not writable" in line
+    assert line.endswith(
+        f"To mend it: mv {stack.folder.resolve()}/var {stack.folder.resolve()}/var.old"
+    )
 
 
 def test_a_socket_path_beyond_the_systems_limit_is_one_line():
@@ -159,6 +205,25 @@ def test_an_optional_program_that_crashes_does_not_stop_the_start(stack: Stack):
     assert done.returncode == 0, said(done)
     assert "charts" in done.stdout
     assert "the rest runs without it" in done.stdout
+
+
+def test_an_optional_program_that_fails_is_named_with_the_last_line_of_its_log(stack: Stack):
+    stack.web("door")
+    stack.section(
+        "program:charts",
+        f'{sys.executable} -c "print(6 * 7); exit(5)"',
+        startsecs="1",
+        stack_optional="true",
+    )
+    done = stack.up()
+    assert done.returncode == 0, said(done)
+    assert re.search(r"✗ charts .*: the rest runs without it\n +42\n", done.stdout)
+    again = stack.up()
+    status = stack.run("status")
+    for done in (again, status):
+        assert done.returncode == 0, said(done)
+        assert "charts is failing, and the rest runs without it." in done.stdout
+        assert "charts said last: 42 (make logs NAME=charts)" in done.stdout
 
 
 def test_two_stacks_run_side_by_side(stack: Stack):

@@ -150,6 +150,26 @@ def test_idle_connections_that_were_ended_are_replaced(server: RedisServer, run:
 
 
 @on_both_loops
+def test_no_operation_waits_for_the_end_of_an_old_connection(
+    server: RedisServer, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    async def long(_writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def scenario() -> None:
+        async with store_behind_a_cutter(server) as (store, cutter):
+            await store.put(7, b"value")
+            for writer in cutter.clients:
+                cutter.end(writer)
+            await asyncio.sleep(0.05)
+            with monkeypatch.context() as closing:
+                closing.setattr(asyncio.StreamWriter, "wait_closed", long)
+                assert await store.get(7) == b"value"
+
+    run(scenario())
+
+
+@on_both_loops
 @pytest.mark.parametrize(
     "reply",
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\x01\x02\r\n", b"$-2\r\n", b"*1\r\n", b"$5\r\nval",

@@ -54,3 +54,15 @@ def echo(port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", port), 5) as connection:
         connection.sendall(b"hello")
         return connection.recv(100)
+
+
+def test_status_without_a_pool_is_one_line_and_a_failure(tmp_path: Path):
+    for options in ((), ("--json",)):
+        done = subprocess.run(
+            (sys.executable, "-m", "workers", "status", "--run-dir", tmp_path, *options),
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line == f"workers: no pool runs here (looked in {tmp_path}); to start them: make up"
+        assert done.stdout == ("" if not options else '{\n  "pools": []\n}\n')

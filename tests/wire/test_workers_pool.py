@@ -28,6 +28,60 @@ def test_a_killed_worker_is_replaced_within_a_second(start):
     assert f"worker {victim} was killed by signal 9" in pool.logged()
 
 
+def test_a_worker_that_had_lived_is_replaced_within_a_tenth_of_a_second(start):
+    pool = start(workers=3).wait_ready()
+    time.sleep(5.2)  # who dies sooner after its start is taken for crashing
+    took: list[float] = []
+    for victim in (old := pool.workers()):
+        asked = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len(set(pool.workers()) - set(old)) > len(took), "another one")
+        took.append(time.monotonic() - asked)
+    assert pool.logged().count("starting another at once") == 3
+    assert min(took) < 0.1, took  # the best of three: the machine may be busy
+
+
+def test_a_killed_worker_takes_only_what_it_had_accepted(start):
+    pool = start(workers=3).wait_ready()
+    eventually(lambda: [w["state"] for w in pool.page()["workers"]] == ["ready"] * 3, "all")
+    connections = [socket.create_connection(("127.0.0.1", pool.port), 10) for _ in range(30)]
+    for connection in connections:
+        connection.sendall(b"sleep 1\n")
+    eventually(lambda: sum(w["in_flight"] for w in pool.page()["workers"]) == 30, "all in flight")
+    victim = pool.page()["workers"][1]
+    os.kill(victim["pid"], signal.SIGKILL)
+    answers = [_answer(connection) for connection in connections]
+    assert victim["connections"] > 0
+    assert answers.count("") == victim["connections"]
+    assert str(victim["pid"]) not in answers
+
+
+def _answer(connection: socket.socket) -> str:
+    with connection, contextlib.suppress(ConnectionError):
+        return connection.makefile().readline().strip()
+    return ""
+
+
+def test_new_code_and_sighup_end_a_crash_loop_at_once(start, tmp_path):
+    code = tmp_path / "served.py"
+    code.write_text(f"{SERVES}    asyncio.get_running_loop().call_later(0.1, os._exit, 3)\n{WAITS}")
+    pool = start("served:serve", workers=2)
+    eventually(lambda: pool.page()["respawn_in"] > 2, "the pauses grow", seconds=30)
+    assert "crashing: next start in" in pool.command("status").stdout
+    code.write_text(f"{SERVES}{WAITS}")
+    asked = time.monotonic()
+    pool.process.send_signal(signal.SIGHUP)
+    eventually(lambda: len(pool.workers()) == 2, "two workers")
+    assert time.monotonic() - asked < 1.5
+    time.sleep(0.5)
+    assert [w["state"] for w in pool.page()["workers"]] == ["ready"] * 2
+    assert pool.page()["respawn_in"] == 0
+
+
+SERVES = "import asyncio, os\nasync def serve(worker):\n    worker.ready()\n"
+WAITS = "    await worker.told_to_stop()\n"
+
+
 def test_connections_queued_at_a_killed_worker_are_answered_by_its_successor(start):
     pool = start(workers=1).wait_ready()
     victim = pool.workers()[0]
@@ -162,15 +216,30 @@ def test_a_port_in_use_is_one_line_that_names_who_has_it_and_what_moves_it(start
         holder.bind(("127.0.0.1", free_port))
         holder.listen()
         pool = start(port_variable="APP1_PORT")
-        assert pool.process.wait(timeout=10) == 1
+        assert pool.process.wait(timeout=30) == 1
     assert f"127.0.0.1:{free_port} is in use" in pool.logged()
     assert f"pid {os.getpid()}" in pool.logged()
     assert "APP1_PORT" in pool.logged()
     assert len(pool.logged().splitlines()) == 1
 
 
+def test_an_address_that_is_not_this_machines_is_one_line(start):
+    pool = start(host="203.0.113.1")  # documentation's own network
+    assert pool.process.wait(timeout=30) == 1
+    assert f"cannot listen on 203.0.113.1:{pool.port}: Cannot assign" in pool.logged()
+    assert len(pool.logged().splitlines()) == 1
+
+
+def test_a_target_whose_own_import_fails_ends_with_what_it_was(start, tmp_path):
+    (tmp_path / "served.py").write_text("import no_such_library\n")
+    pool = start("served:serve", workers=1)
+    assert pool.process.wait(timeout=30) == 70
+    assert "No module named 'no_such_library'" in pool.logged()
+    assert "pool: cannot boot: no worker was ready in 5 tries; giving up" in pool.logged()
+
+
 def test_a_second_instance_of_the_same_name_is_refused(start):
     pool = start().wait_ready()
     second = start()
-    assert second.process.wait(timeout=10) == 1
+    assert second.process.wait(timeout=30) == 1
     assert f"already runs (pid {pool.process.pid}" in pool.logged()

@@ -184,6 +184,33 @@ def test_workers_are_recycled_by_requests_one_at_a_time_without_a_failure(start,
     assert "is recycled:" in pool.logged()
 
 
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [("Recycling(age=1.0, spacing=0.2)", " s old"), ("Recycling(rss=1, spacing=0.2)", "MiB")],
+)
+def test_workers_are_recycled_by_age_and_memory_and_never_fewer_than_wanted(
+    start, tmp_path, limit, why
+):
+    write_code(tmp_path, "old")
+    pool = start(
+        "served:serve", linger_seconds=0.2, heartbeat_interval=0.1, recycling=_Literal(limit)
+    )
+    eventually(lambda: ready(pool) == 2, "both are ready")
+    fewest = 2
+    with Clients(pool).busy() as clients:
+        deadline = time.monotonic() + 20
+        while pool.page()["restarts"]["recycle"] < 4 and time.monotonic() < deadline:
+            fewest = min(fewest, ready(pool))
+    assert pool.page()["restarts"]["recycle"] >= 4
+    assert clients.failures == []
+    assert fewest == 2
+    assert f"{why}\n" in pool.logged() or f"{why} of memory" in pool.logged()
+
+
+def ready(pool: RunningPool) -> int:
+    return sum(worker["state"] == "ready" for worker in pool.page()["workers"])
+
+
 class _Literal(str):
     """Python source in the settings of a pool under test."""
 
@@ -215,13 +242,13 @@ def test_slots_are_used_again_over_two_hundred_restarts(start):
     for rolls in range(1, 26):
         pool.process.send_signal(signal.SIGHUP)
         eventually(partial(_reloaded, pool, 8 * rolls), "a roll")
-        slots |= {worker["slot"] for worker in pool.status()["workers"]}
+        slots |= {worker["slot"] for worker in pool.page()["workers"]}
     assert pool.status()["restarts"]["reload"] == 200
     assert len(slots) <= 16
 
 
 def _reloaded(pool: RunningPool, workers: int) -> bool:
-    return bool(pool.status()["restarts"]["reload"] >= workers)
+    return bool(pool.page()["restarts"]["reload"] >= workers)
 
 
 def test_an_even_share_of_kept_connections_goes_to_each_worker(start):

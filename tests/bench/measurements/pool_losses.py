@@ -21,7 +21,8 @@ _PAUSE = 2.0  # between two of them: every pool has its workers again by then
 def run(bench: Bench) -> None:
     bench.result.note(
         f"{CLIENTS} clients in a closed loop that try nothing again. kill -9 takes along what the"
-        " worker had accepted: nobody's pool can save that, only a balancer in front."
+        " worker had accepted: nobody's pool can save that, only a balancer in front, here of two"
+        " pools."
     )
     events: dict[str, Callable[[Program], None]] = {RESTART: _restart, KILL: _kill}
     for what, act in bench.effort.cases(list(events.items())):
@@ -38,12 +39,15 @@ def _measure(
 ) -> None:
     program, port = pools.start(bench, name)
     clients = CountingClients(port, keep=keep)
-    times = bench.effort.rounds
+    ours = name in (pools.OURS, pools.BEHIND)
+    least = bench.effort.losses_requests if ours else 0
+    times = 0
     with clients.asking():
-        for _ in range(times):
+        while times < bench.effort.rounds or (clients.answered and clients.asked < least):
             time.sleep(_PAUSE / 4)
             act(program)
             time.sleep(_PAUSE * 3 / 4)
+            times += 1
     if not clients.answered:
         bench.result.refuse(case, name, "no request was answered")
         return
@@ -51,8 +55,9 @@ def _measure(
         case,
         name,
         lost=len(clients.lost) / times,
-        share=len(clients.lost) / (len(clients.lost) + clients.answered),
-        asked=len(clients.lost) + clients.answered,
+        share=len(clients.lost) / clients.asked,
+        asked=clients.asked,
+        times=times,
     )
 
 
@@ -78,6 +83,7 @@ MEASUREMENT = Measurement(
         Metric("lost", "lost each time", better="less"),
         Metric("share", "share of all requests", "share", "less"),
         Metric("asked", "requests"),
+        Metric("times", "times"),
     ),
     charts=(Chart("lost", "values", "Requests lost each time"),),
     run=run,

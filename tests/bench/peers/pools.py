@@ -17,6 +17,7 @@ from ..asking import answers
 from ..bench import Bench, free_port
 from ..processes import Program
 from ..programs import MissingProgramError
+from . import balancer
 
 WORKERS = 2
 BODY = b'{"message":"a hundred bytes, more or less, as the other benchmarks have them, no more"}'
@@ -59,7 +60,13 @@ async def serve(worker: Any) -> None:
 
 
 def start(bench: Bench, name: str) -> tuple[Program, int]:
-    """The program and its port, when it answers. Raises MissingProgramError, ProgramError."""
+    """The program and its port, when it answers. Raises MissingProgramError, ProgramError.
+
+    Behind the balancer there are two pools; the program is the first of them.
+    """
+    if name == BEHIND:
+        (program, first), (_, second) = start(bench, OURS), start(bench, OURS)
+        return program, balancer.start(bench, first, second, path="/", options=()).port
     port = free_port()
     program = bench.start(f"pool-{name}", _COMMANDS[name](bench, port))
     program.wait_until(answers(port))
@@ -67,7 +74,7 @@ def start(bench: Bench, name: str) -> tuple[Program, int]:
 
 
 def _ours(bench: Bench, port: int) -> Sequence[object]:
-    run_dir = bench.folder / "pool-run"
+    run_dir = bench.folder / f"pool-run-{port}"
     source = (
         "import sys; from pathlib import Path; from workers import Pool, PoolSettings; sys.exit("
         f"Pool('{_MODULE}:serve', settings=PoolSettings(name='pool', host='127.0.0.1',"
@@ -99,11 +106,11 @@ def _module(name: str) -> list[object]:
     return [sys.executable, "-m", name]
 
 
-OURS = "ours"
+OURS, BEHIND = "ours", "ours behind our balancer"
 _COMMANDS: dict[str, Callable[[Bench, int], Sequence[object]]] = {
     OURS: _ours,
     "uvicorn": _uvicorn,
     "gunicorn": _gunicorn,
     "granian": _granian,
 }
-NAMES = tuple(_COMMANDS)
+NAMES = (OURS, BEHIND, *(name for name in _COMMANDS if name != OURS))

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..stack.project import StackError
+from ..terminal import doing, downloading
 from . import archive
 from .packages import PackageError, apt_install, can_use_apt, pip_install
-from .project import StackError
 from .releases import RELEASES, Release
 from .servers import SERVERS, Server, find, missing
-from .terminal import doing, downloading
 
 WANTED = ("redis-server", "nginx", "prometheus", "promtool")  # grafana only when asked for
 

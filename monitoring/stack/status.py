@@ -60,13 +60,17 @@ def table(state: StackState) -> Table:
 
 
 def print_status(state: StackState, out: Console, *, notes: bool = True) -> None:
-    """The table, the verdict, and (`notes`) how to get what is not installed."""
+    """The table, the verdict, and (`notes`) how to get what is not installed and the last words
+    of what keeps failing."""
     out.print(table(state))
     style = "green" if state.level == "ok" else "yellow" if state.level == "degraded" else "red"
     out.print(f"[{style}]{escape(state.sentence)}[/]")
     for program in state.programs:
         if notes and program.condition == "absent":
             out.print(escape(program.note), style="dim")
+        if notes and program.last_words:
+            line = f"{program.name} said last: {program.last_words} (make logs NAME={program.name})"
+            out.print(escape(line), style="dim")
 
 
 def duration(seconds: int) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from ..topology import Topology, read_topology
 from .supervision import Supervisor, SupervisorError
-from .topology import Topology, read_topology
 
 CONFIGURATION = "supervisord.conf"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from .console_site import application
-from .project import StackError, open_project
-from .topology import SettingError
+from ..stack.project import StackError, open_project
+from ..topology import SettingError
+from .site import application
 
 
 class Address(click.ParamType[tuple[str, int]]):

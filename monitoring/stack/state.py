@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from .topology import Program, Topology
+from ..topology import Program, Topology
 
 # ready     does its work
 # starting  not ready yet, or not ready any more
@@ -47,7 +47,8 @@ class ProgramState:
 
     `state` is supervisord's word, "" when it does not answer. `ready` is None when nothing was
     asked. `died` is the Unix second of its last end, 0 for never. `note` is one line about what
-    is wrong, "" when nothing is.
+    is wrong, "" when nothing is; `last_words` is the last line of the log of one that is failing.
+    `optional`: the stack is whole without it; what does not start by itself is optional too.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ProgramState:
     url: str | None
     optional: bool
     note: str
+    last_words: str = ""
 
     @property
     def well(self) -> bool:
@@ -123,8 +125,9 @@ def _program_state(program: Program, look: Look) -> ProgramState:
         uptime_seconds=max(0, int(look.now - process.started)) if process and running else 0,
         died=0 if process is None else process.stopped,
         url=program.url,
-        optional=program.optional,
+        optional=program.optional or not program.autostart,
         note=note,
+        last_words=look.last_lines.get(program.name, "") if condition == "failing" else "",
     )
 
 
@@ -157,16 +160,28 @@ def _with_stand_ins(
 
 
 def _verdict(programs: tuple[ProgramState, ...], *, supervised: bool) -> tuple[Level, str]:
-    wrong = [program for program in programs if not program.well]
-    told = ", ".join(f"{program.name} is {_WORDS[program.condition]}" for program in wrong)
+    """Optional programs are told and change no level: without them the stack is whole."""
+    ready = sum(program.condition == "ready" for program in programs)
     if not supervised:
-        answering = sum(program.condition == "ready" for program in programs)
-        told = f"supervisord does not answer; {answering} programs still do"
-        return ("degraded" if answering else "down"), f"{told}."
-    if not wrong:
-        ready = sum(program.condition == "ready" for program in programs)
-        return "ok", f"All is well: {ready} programs are ready."
+        return ("degraded" if ready else "down"), _without_supervisord(ready)
     required = [program for program in programs if not program.optional]
-    if required and not any(program.condition == "ready" for program in required):
+    wrong = [program for program in required if not program.well]
+    missed = [program for program in programs if program.optional and not program.well]
+    if not wrong and not missed:
+        return "ok", f"All is well: {ready} programs are ready."
+    if not wrong:
+        return "ok", f"{ready} programs are ready; {_told(missed)}, and the rest runs without it."
+    if not any(program.condition == "ready" for program in required):
         return "down", "Nothing is ready."
-    return "degraded", f"Degraded: {told}."
+    return "degraded", f"Degraded: {_told([*wrong, *missed])}."
+
+
+def _without_supervisord(ready: int) -> str:
+    if not ready:
+        return "supervisord does not answer. To start it: make up"
+    programs = "1 program still does" if ready == 1 else f"{ready} programs still do"
+    return f"supervisord does not answer; {programs}. To begin anew: make down up"
+
+
+def _told(programs: list[ProgramState]) -> str:
+    return ", ".join(f"{program.name} is {_WORDS[program.condition]}" for program in programs)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from html import escape
 from string import Template
 
-from .state import Condition, Level, ProgramState, StackState
-from .status import WORDS, duration
+from ..stack.state import Condition, Level, ProgramState, StackState
+from ..stack.status import WORDS, duration
 
 REFRESH_SECONDS = 3
 

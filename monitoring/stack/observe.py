@@ -6,13 +6,14 @@ import asyncio
 import time
 from pathlib import Path
 
+from ..topology import Program
 from .project import Project
 from .readiness import Prober
 from .state import Look, Process, StackState, judge
 from .supervision import SupervisorError
-from .topology import Program
 
 _TAIL_BYTES = 64 * 1024
+ENDED = ("EXITED", "BACKOFF", "FATAL", "UNKNOWN")
 
 
 async def observe(project: Project, prober: Prober) -> StackState:
@@ -24,7 +25,7 @@ async def observe(project: Project, prober: Prober) -> StackState:
     ended = [
         program
         for program in project.topology.programs
-        if processes and program.name in processes and processes[program.name].state == "EXITED"
+        if processes and program.name in processes and processes[program.name].state in ENDED
     ]
     last_lines = {program.name: last_line(program.log) for program in ended}
     return judge(project.topology, Look(processes, problems, last_lines, pid, time.time()))

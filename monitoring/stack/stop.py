@@ -10,11 +10,11 @@ from itertools import groupby
 import psutil
 from rich.console import Console
 
-from .processes import describe, orphans, with_children
+from ..terminal import doing
+from ..topology import Program, Topology
+from .processes import orphans, title, with_children
 from .project import Project, StackError
 from .supervision import NotRunningError, Supervisor
-from .terminal import doing
-from .topology import Program, Topology
 
 POLL_SECONDS = 0.1
 SPARE_SECONDS = 10.0  # on top of what supervisord gives a program before it kills it
@@ -92,14 +92,14 @@ def _running(supervisor: Supervisor, names: list[str]) -> list[str]:
 def _end_orphans(project: Project, out: Console, left: list[psutil.Process]) -> None:
     limit = max(program.stop_seconds for program in project.topology.programs)
     for process in left:
-        out.print(f"left behind: {describe(process)}; ending it", markup=False)
+        out.print(f"left behind: {title(process)}; ending it", markup=False)
         with contextlib.suppress(psutil.Error):
             process.terminate()
     with doing(out, "waiting for them"):
         _gone, stubborn = psutil.wait_procs(left, timeout=limit)
     still = [*stubborn, *orphans(project.topology, project.root)]
     if still:
-        told = ", ".join(dict.fromkeys(describe(process) for process in still))
+        told = ", ".join(dict.fromkeys(title(process) for process in still))
         pids = " ".join(dict.fromkeys(str(process.pid) for process in still))
         raise StackError(f"still running: {told}. To end them: kill -9 {pids}")
 

@@ -90,13 +90,21 @@ class Supervisor:
         except xmlrpc.client.Fault as fault:
             raise SupervisorError(f"supervisord refused: {fault.faultString}") from None
         except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunningError("supervisord is not running") from None
+            raise NotRunningError("supervisord is not running; to start it: make up") from None
+        except PermissionError:
+            raise SupervisorError(
+                f"supervisord belongs to another user ({self._path} may not be opened): "
+                "be that user, or root"
+            ) from None
         except TimeoutError:
             raise SupervisorError(
-                f"supervisord did not answer within {self._timeout:g} s"
+                f"supervisord did not answer within {self._timeout:g} s: try again; if it hangs, "
+                "kill -9 $(cat var/run/supervisord.pid), then make down"
             ) from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-            raise SupervisorError(f"supervisord cannot be asked: {error}") from None
+            raise SupervisorError(
+                f"supervisord cannot be asked ({error}); to begin anew: make down up"
+            ) from None
 
 
 class _UnixConnection(http.client.HTTPConnection):

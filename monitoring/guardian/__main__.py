@@ -20,8 +20,9 @@ from typing import TextIO
 import click
 from supervisor import childutils
 
+from ..option_types import Number
+from ..stack.supervision import Supervisor, SupervisorError
 from .revival import Revival, RevivalSettings
-from .supervision import Supervisor, SupervisorError
 
 Change = tuple[str, str]  # program, state
 
@@ -98,7 +99,7 @@ def _seconds(name: str, default: float, least: float, text: str) -> Callable[[_M
         show_envvar=True,
         default=default,
         show_default=True,
-        type=click.FloatRange(least, 86_400),
+        type=Number(least, 86_400),
         help=text,
     )
 

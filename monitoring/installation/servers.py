@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .topology import SettingError
+from ..topology import SettingError
 
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
@@ -33,7 +33,7 @@ class Server:
     """One server program.
 
     `variable` names the environment variable that holds its path. `debian` is the package,
-    `release` the name of its official archive in monitoring/releases.py.
+    `release` the name of its official archive in monitoring/installation/releases.py.
     """
 
     name: str

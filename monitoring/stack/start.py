@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+from .interrupts import interrupts_deferred
 from .observe import observe, tail
 from .project import Project, StackError
 from .readiness import Prober
@@ -27,16 +29,18 @@ def start_supervisord(project: Project) -> None:
     command = (Path(sys.executable).parent / "supervisord", "-c", str(project.configuration))
     # the programs are no part of this make run
     environ = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
-    done = subprocess.run(
-        command,
-        cwd=project.root,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    with interrupts_deferred():  # half a second; it runs or it does not
+        done = subprocess.run(
+            command,
+            cwd=project.root,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for this process
+        )
     if done.returncode != 0:
         said = [line for line in done.stdout.splitlines() if line.strip()]
         reason = next((line for line in said if line.startswith("Error")), (said or ["?"])[-1])
@@ -98,6 +102,8 @@ def _tell(out: Console, program: ProgramState, elapsed: float) -> None:
         out.print(f"  [yellow]–[/] {name} {program.note}")
     else:
         out.print(f"  [red]✗[/] {name} {program.note}: the rest runs without it")
+        if program.last_words:
+            out.print(f"    {escape(program.last_words)}", style="dim")
 
 
 def _blame(project: Project, culprit: ProgramState, place: int) -> str:

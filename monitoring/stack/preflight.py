@@ -5,33 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-from .processes import describe, holder, orphans
+from ..topology import Port, Program
+from .processes import describe, holder, orphans, title
 from .project import Project, StackError
-from .topology import Port, Program
 
 HOST = "127.0.0.1"
 # sun_path has 108 bytes with the final zero; supervisord binds to NAME.PID first and renames
 _SOCKET_PATH_BYTES = 107 - len(".4194304")
-
-
-def make_folders(project: Project) -> None:
-    """var/log and var/run, without which supervisord refuses to start. Raises StackError."""
-    for folder in dict.fromkeys(
-        (project.topology.log.parent, project.topology.pid_file.parent, project.tools / "bin")
-    ):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise StackError(_not_writable(folder, error.strerror or str(error))) from None
-        for file in folder.iterdir():
-            if file.is_file() and not os.access(file, os.W_OK):
-                raise StackError(_not_writable(file, "it belongs to somebody else"))
 
 
 def check(project: Project) -> list[str]:
@@ -46,10 +28,10 @@ def check(project: Project) -> list[str]:
         )
     left = orphans(project.topology, project.root)
     if left:
-        told = ", ".join(describe(process) for process in left)
+        told = "".join(f"\n  {title(process)}" for process in left)
         raise StackError(
-            f"programs of an earlier start still run and no supervisord answers for them: {told}. "
-            "To end them: make down"
+            "programs of an earlier start still run and no supervisord answers for them. "
+            f"To end them: make down{told}"
         )
     problems = list(_ports_in_use(project))
     serious = [line for program, line in problems if not program.optional]
@@ -102,7 +84,3 @@ def _free_port(port: int, taken: set[int]) -> int | None:
         ),
         None,
     )
-
-
-def _not_writable(path: Path, reason: str) -> str:
-    return f"{path} is not writable ({reason}): change its owner, or delete it and try again"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from .topology import Topology
+from ..topology import Topology
 
 # What writes its title over its environment; anything else that works in the folder and listens
 # is the user's own.
@@ -80,6 +80,15 @@ def describe(process: psutil.Process) -> str:
         name = process.name()
         place = f", in {process.cwd()}"
     return f"{name} (pid {process.pid}{place})"
+
+
+def title(process: psutil.Process) -> str:
+    """`app1 (pid 812)`, by the name it has in supervisord.conf where that is known."""
+    name = "a process"
+    with contextlib.suppress(psutil.Error):
+        name = process.name()
+        name = process.environ().get("SUPERVISOR_PROCESS_NAME") or name
+    return f"{name} (pid {process.pid})"
 
 
 def _listening(process: psutil.Process) -> set[int]:

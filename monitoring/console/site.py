@@ -12,15 +12,15 @@ from importlib.resources import files
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from .console_page import render_page
-from .exposition import CONTENT_TYPE, render
-from .host_header import trusted_host
-from .observe import observe
-from .page import MetricsPage, Recorder
-from .process import report_process
-from .project import Project
-from .readiness import Prober
-from .state import StackState
+from ..exposition import CONTENT_TYPE, render
+from ..host_header import trusted_host
+from ..page import MetricsPage, Recorder
+from ..process import report_process
+from ..stack.observe import observe
+from ..stack.project import Project
+from ..stack.readiness import Prober
+from ..stack.state import StackState
+from .page import render_page
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
@@ -133,7 +133,7 @@ async def _page(request: web.Request) -> web.Response:
 
 async def _style(_request: web.Request) -> web.Response:
     return web.Response(
-        text=files("monitoring").joinpath("console.css").read_text(), content_type="text/css"
+        text=files("monitoring.console").joinpath("style.css").read_text(), content_type="text/css"
     )
 
 

@@ -1,0 +1,1 @@
+"""`python -m monitoring.console`: what runs, in a browser."""

@@ -1,0 +1,1 @@
+"""`python -m monitoring.guardian`: brings programs back from FATAL."""

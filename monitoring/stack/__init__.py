@@ -1,0 +1,1 @@
+"""Starting, stopping and looking at the whole stack: the commands of `python -m monitoring`."""

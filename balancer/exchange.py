@@ -221,6 +221,10 @@ class Exchange:
 
     # Receiver of the answer
 
+    def response_interim(self, block: bytes) -> None:
+        if not self.head.http_1_0:
+            self.client.write(block)
+
     def response_head(self, head: ResponseHead) -> None:
         if head.queue_seconds is not None and self.backend is not None:
             self.backend.concurrency.reported(head.queue_seconds)

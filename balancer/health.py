@@ -116,6 +116,8 @@ class _Probe:
         self.result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._status = 0
 
+    def response_interim(self, block: bytes) -> None: ...
+
     def response_head(self, head: ResponseHead) -> None:
         self._status = head.status
 

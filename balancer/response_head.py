@@ -136,6 +136,14 @@ def block(head: ResponseHead, request: RequestHead, *, chunked: bool, close: boo
     )
 
 
+def interim_block(status: int, reason: bytes, fields: list[Field]) -> bytes:
+    """The head of an interim answer as sent to the client, which a proxy must pass on (RFC 9110
+    15.2). Raises BadResponseError."""
+    head = read(200, reason, fields, request_method=b"HEAD", keep_alive=True)  # for its fields
+    lines = b"".join(b"%b: %b\r\n" % field for field in head.fields)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, lines)
+
+
 def read_switch(fields: list[Field]) -> list[Field]:
     """The fields of a 101 that are sent on. Raises BadResponseError if it is not a WebSocket that
     begins (RFC 6455 4.2.2)."""

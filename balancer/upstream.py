@@ -14,10 +14,11 @@ import httptools
 
 from .backends import Backend
 from .request_head import Field
-from .response_head import BadResponseError, ResponseHead, read, read_switch
+from .response_head import BadResponseError, ResponseHead, interim_block, read, read_switch
 from .settings import Settings
 
 MAX_ANSWER_HEAD = 64 * 1024
+_CONTINUE = 100
 _SWITCHING = 101
 _FIRST_BYTE = ord("H")  # llhttp reads ICE and RTSP too, and skips CR and LF
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -29,6 +30,9 @@ class Receiver(Protocol):
 
     method: bytes
     may_switch: bool
+
+    def response_interim(self, block: bytes) -> None:
+        """A 102 or 103, as it is sent on; any number of them come first."""
 
     def response_head(self, head: ResponseHead) -> None: ...
     def response_body(self, data: bytes) -> None: ...
@@ -185,6 +189,8 @@ class BackendConnection(asyncio.Protocol):
                 raise BadResponseError("an interim answer with a body")
             if status == _SWITCHING:
                 self._switch_read(self.receiver)
+            elif status != _CONTINUE:  # that one the balancer says itself
+                self.receiver.response_interim(interim_block(status, self._reason, self._fields))
             return
         if self._head_bytes > MAX_ANSWER_HEAD and self._fields_size() > MAX_ANSWER_HEAD:
             raise BadResponseError("head too large")

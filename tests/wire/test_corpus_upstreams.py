@@ -23,8 +23,13 @@ def babbles(case: UpstreamCase) -> bool:
     return case.name.startswith("extra-")
 
 
-async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Plays the case that the target names; any other target is answered with itself."""
+async def backend(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, babbled: asyncio.Event
+) -> None:
+    """Plays the case that the target names; any other target is answered with itself.
+
+    Sets `babbled` when the late bytes of a case are sent.
+    """
     writer.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         while True:
@@ -35,7 +40,7 @@ async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 body = target.encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
                 continue
-            await play(case, writer, PIECES[mark + pieces])
+            await play(case, writer, PIECES[mark + pieces], babbled)
             if case.then == "closes":
                 return
             if case.then == "resets":
@@ -49,7 +54,9 @@ async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.close()
 
 
-async def play(case: UpstreamCase, writer: asyncio.StreamWriter, most: int) -> None:
+async def play(
+    case: UpstreamCase, writer: asyncio.StreamWriter, most: int, babbled: asyncio.Event
+) -> None:
     sent = case.sent
     while sent and len(case.sent) < 3000:
         writer.write(sent[:most])
@@ -60,8 +67,9 @@ async def play(case: UpstreamCase, writer: asyncio.StreamWriter, most: int) -> N
     if case.then == "resets":
         await asyncio.sleep(0.05)  # a reset overtakes what was just sent
     if case.late:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.02)
         writer.write(case.late)
+        babbled.set()
 
 
 async def ask(port: int, target: str, method: str = "GET", version: str = "1.1") -> bytes:
@@ -88,16 +96,22 @@ def received(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     a good target between them."""
 
     async def run_all(folder: Path) -> dict[str, bytes]:
-        server = await asyncio.start_server(backend, "127.0.0.1", 0)
+        babbled = asyncio.Event()
+        server = await asyncio.start_server(
+            lambda reader, writer: backend(reader, writer, babbled), "127.0.0.1", 0
+        )
         seen: dict[str, bytes] = {}
-        few = asyncio.Semaphore(6)
+        few = asyncio.Semaphore(12)
 
         async def one(port: int, case: UpstreamCase, mark: str) -> None:
             target = f"/{case.name}{mark}"
             async with few:
                 seen[target] = await ask(port, target, case.method, case.version)
+                if case.late:
+                    await asyncio.wait_for(babbled.wait(), 15)
+                    babbled.clear()
                 if babbles(case):
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.02)  # it has come to the balancer
                 good = f"/good-{case.name}{mark}"
                 seen[good] = await ask(port, good)
 
@@ -197,3 +211,13 @@ def test_nothing_of_it_reaches_the_next_request(
     good = f"/good-{case.name}{mark}"
     plain = UpstreamCase("good", b"", (200, b""), "9112 9.3")
     assert whole(received[good], plain) == (200, good.encode())
+
+
+def test_interim_answers_are_passed_on_but_for_100_and_to_clients_of_1_0(
+    received: dict[str, bytes],
+):
+    assert received["/whole-interim-103"].startswith(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n"
+    )
+    assert received["/whole-interim-100"].startswith(b"HTTP/1.1 200 OK\r\n")
+    assert received["/whole-1.0-client-interim-103"].startswith(b"HTTP/1.1 200 OK\r\n")

@@ -115,6 +115,8 @@ CASES: list[UpstreamCase] = [
     whole("interim-102", b"HTTP/1.1 102 Processing\r\n\r\n" + OK + LENGTH_2, b"ok", "9110 15.2"),
     whole("interim-103", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + LENGTH_2, b"ok",
           "8297"),
+    whole("1.0-client-interim-103", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK + LENGTH_2,
+          b"ok", "9110 15.2: none to 1.0", version="1.0"),
     whole("interim-199", b"HTTP/1.1 199 Soon\r\n\r\n" + OK + LENGTH_2, b"ok", "9110 15.2"),
     whole("interim-three", b"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nLink: </a>\r\n\r\n"
           b"HTTP/1.1 103 E\r\n\r\n" + CHUNKED + b"2\r\nok\r\n0\r\n\r\n", b"ok", "9110 15.2"),

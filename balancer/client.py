@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LINGER_SECONDS = 2.0
 TOO_MANY = 503
+_TCP_CLOSE = 7  # linux/tcp_states.h
 
 
 class ClientConnection(asyncio.Protocol):
@@ -279,11 +281,23 @@ class ClientConnection(asyncio.Protocol):
             if now > self._lingers_until:
                 self.transport.abort()
         elif self._waiting:
-            self._waiting[0].check(now)
+            if self._half_closed and self._is_reset():
+                self.transport.abort()
+            else:
+                self._waiting[0].check(now)
         elif self._parser.in_head and now - self._head_since > settings.head_timeout:
             self.refuse(408, "the request head did not come in time")
         elif now - self._since > settings.keepalive_timeout:
             self.close()
+
+    def _is_reset(self) -> bool:
+        """Whether a client that said it sends no more has also stopped to read. The loop no longer
+        watches what comes from it, so the kernel is asked."""
+        connection = self.transport.get_extra_info("socket")
+        if connection.family not in (socket.AF_INET, socket.AF_INET6):
+            return False
+        state: bytes = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+        return state[0] == _TCP_CLOSE
 
     @property
     def idle(self) -> bool:

@@ -38,7 +38,7 @@ _FOREIGN_METHODS = frozenset(
      b"REDIRECT", b"FLUSH")
 )  # fmt: skip
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
-_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]+)([/?].*)?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#:][^/?#]*)([/?].*)?")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _TARGET_BAD = re.compile(rb"[\x00-\x20\x7f-\xff#]")
 _TIMEOUT_MS = re.compile(rb"[1-9][0-9]{0,8}")
@@ -185,6 +185,8 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
     known, kept, named = _sort_out(parsed.fields)
     host = _host(known.get(b"host"), parsed)
     framing, length = _framing(known, parsed)
+    if framing != "none" and parsed.method == b"TRACE":
+        raise RefusedError(400, "TRACE has no body")
     if settings.max_body and length > settings.max_body:
         raise RefusedError(413, f"body longer than {settings.max_body} bytes")
     expect = known.get(b"expect", [])
@@ -206,7 +208,7 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
         content_length=length,
         request_id=_request_id(known.get(b"x-request-id")),
         keep_alive=b"close" not in named and (parsed.version == "1.1" or b"keep-alive" in named),
-        expects_continue=bool(expect),
+        expects_continue=bool(expect) and parsed.version == "1.1",  # RFC 9110 10.1.1
         websocket=_wants_websocket(known, named, parsed, framing),
         timeout_ms=_timeout_ms(known.get(b"x-request-timeout-ms")),
         claim=read_claim(known),

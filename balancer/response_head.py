@@ -85,9 +85,10 @@ def read(
         if kind is _Kind.KEPT:
             kept.append(field)
         elif kind is _Kind.LENGTH:
-            lengths.append(field[1])
+            lengths.append(field[1].strip(b" \t"))
         elif kind is _Kind.ENCODING:
-            encodings.append(field[1].lower())
+            # A tab after it is a part of the coding for llhttp: such an answer is refused.
+            encodings.append(field[1].strip(b" ").lower())
         elif kind is _Kind.CONNECTION:
             named.append(field[1].lower())
         elif kind is _Kind.NO_RETRY:
@@ -98,6 +99,8 @@ def read(
         tokens = {token.strip(b" \t") for token in b",".join(named).split(b",")}
         kept = [field for field in kept if field[0].lower() not in tokens]
     body_end = _body_end(status, lengths, encodings, request_method)
+    if status == HTTPStatus.NO_CONTENT and (encodings or lengths not in ([], [b"0"])):
+        keep_alive = False  # what it said it would send may still come
     # HEAD and 304 may tell the length of the body they do not have.
     if lengths and body_end != "chunked" and status != HTTPStatus.NO_CONTENT:
         kept.append((b"Content-Length", lengths[0]))

@@ -19,6 +19,8 @@ from .settings import Settings
 
 MAX_ANSWER_HEAD = 64 * 1024
 _SWITCHING = 101
+_FIRST_BYTE = ord("H")  # llhttp reads ICE and RTSP too, and skips CR and LF
+_FRAMING = (b"content-length", b"transfer-encoding")
 
 
 class Receiver(Protocol):
@@ -56,6 +58,7 @@ class BackendConnection(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._switch: list[Field] | None = None  # the fields of a 101
         self._complete = False
+        self._head_bytes = self._bytes_without_body = 0
         self._new_parser()
 
     # The request
@@ -112,6 +115,9 @@ class BackendConnection(asyncio.Protocol):
         if self._in_body:
             self._bytes_without_body += len(data)
         else:
+            if not self._head_bytes and data[0] != _FIRST_BYTE:
+                self._fail("not an answer of HTTP")
+                return
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -175,9 +181,13 @@ class BackendConnection(asyncio.Protocol):
         if self._complete or self.receiver is None:
             return
         if 100 <= status < 200:
+            if any(name.lower() in _FRAMING for name, _value in self._fields):
+                raise BadResponseError("an interim answer with a body")
             if status == _SWITCHING:
                 self._switch_read(self.receiver)
             return
+        if self._head_bytes > MAX_ANSWER_HEAD and self._fields_size() > MAX_ANSWER_HEAD:
+            raise BadResponseError("head too large")
         if self._parser.get_http_version() not in ("1.0", "1.1"):
             raise BadResponseError("version of the answer is neither 1.0 nor 1.1")
         head = read(
@@ -194,6 +204,9 @@ class BackendConnection(asyncio.Protocol):
         self.receiver.response_head(head)
         if head.body_end == "none":
             self._complete = True
+
+    def _fields_size(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self._fields)
 
     def on_body(self, data: bytes) -> None:
         self._bytes_without_body = 0

@@ -40,7 +40,7 @@ async def test_a_body_that_drips_is_refused_though_it_never_stands_still():
         reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
         writer.write(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 1000\r\n\r\n")
 
-        async def drips():
+        async def drips() -> None:
             while True:
                 writer.write(b"x")
                 await asyncio.sleep(0.1)

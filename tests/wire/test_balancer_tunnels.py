@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -29,16 +30,24 @@ async def eventually(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
+class Door:
+    """A balancer and its backend."""
+
+    def __init__(self, balancer: RunningBalancer, backend: ScriptedBackend) -> None:
+        self.backend = backend
+        self.raw, self.metric = balancer.raw, balancer.metric
+        self.proxy, self.log = balancer.proxy, balancer.log
+
+
 @asynccontextmanager
-async def door(script: Script, **options: float) -> AsyncIterator[tuple[RunningBalancer, Streams]]:
+async def door(script: Script, **options: Any) -> AsyncIterator[tuple[Door, Streams]]:
     """A balancer over one backend, and a client of it that has sent nothing yet."""
     backend = await ScriptedBackend(script).start()
     try:
         async with running(backend.address, **options) as balancer:
-            balancer.backend = backend
             streams = await asyncio.open_connection("127.0.0.1", balancer.port)
             try:
-                yield balancer, streams
+                yield Door(balancer, backend), streams
             finally:
                 streams[1].close()
     finally:
@@ -53,7 +62,7 @@ def switches(then: Script, behind: bytes = b"") -> Script:
     return script
 
 
-async def echoes(reader, writer, head):
+async def echoes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
@@ -213,7 +222,7 @@ async def test_a_drain_gives_a_tunnel_its_time_and_then_closes_it():
 async def test_a_side_that_does_not_read_holds_the_other_back_and_not_the_memory(reads_slowly):
     sent = 0
 
-    async def floods(reader, writer, head=b""):
+    async def floods(reader: Any, writer: Any, head: bytes = b"") -> None:
         nonlocal sent
         piece = bytes(65536)
         for _ in range(1600):
@@ -225,7 +234,7 @@ async def test_a_side_that_does_not_read_holds_the_other_back_and_not_the_memory
     received = asyncio.get_running_loop().create_future()
     go = asyncio.Event()
 
-    async def takes(reader, writer, head=b""):
+    async def takes(reader: Any, writer: Any, head: bytes = b"") -> None:
         await go.wait()
         count = 0
         while data := await reader.read(65536):

@@ -23,6 +23,7 @@ import websockets
 
 from tests.balancer_process import BalancerProcess, balancer
 from tests.echo_backend import EVENT_SECONDS, EVENTS, EchoBackend, echo_backend
+from tests.wire.corpus.door import nginx
 
 BODY = bytes(range(256)) * 2000
 
@@ -223,6 +224,16 @@ async def test_websockets_talks_pings_and_closes(door: Door):
     with pytest.raises(websockets.InvalidStatus) as refused:
         await websockets.connect(door.url.replace("http", "ws") + "/nowhere", proxy=None)
     assert refused.value.response.status_code == 404
+
+
+async def test_websockets_talks_through_nginx_the_balancers_twin_too(tmp_path: Path):
+    async with (
+        echo_backend() as backend,
+        nginx(backend.address.port, tmp_path) as port,
+        websockets.connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as socket,
+    ):
+        await socket.send("words")
+        assert await socket.recv() == "words"
 
 
 # Node, load generators, a browser

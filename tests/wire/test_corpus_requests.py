@@ -12,6 +12,7 @@ import pytest
 from tests.wire.corpus import door, twin
 from tests.wire.corpus.model import CANARY_FORWARDED, DOORS_OWN, Case, Seen, verdict
 from tests.wire.corpus.requests import BY_NAME, CASES
+from tests.wire.corpus.upstream import CASES as UPSTREAM_CASES
 
 FRAMING = (b"content-length: ", b"transfer-encoding: ")
 
@@ -41,6 +42,12 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
 
 def test_the_corpus_is_as_large_as_promised_and_no_case_is_there_twice():
     assert len(BY_NAME) == len(CASES) >= 260
+
+
+def test_the_readme_counts_as_this_corpus_does():
+    readme = " ".join((door.PROJECT / "README.md").read_text().split())
+    assert f"{len(CASES)} raw requests and {len(UPSTREAM_CASES)} answers of misbehav" in readme
+    assert f"makes something else of {len(twin.BY_NAME)} of the requests" in readme
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

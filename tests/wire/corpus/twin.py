@@ -185,7 +185,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
 }
 BY_NAME = {name: reason for reason, names in DIFFERENCES.items() for name in names}
 # NGINX takes a half-closed client for gone, unless its backend has answered before it looks: so
-# these differ sometimes. A client that still reads gets its answer here (9112 9.6).
+# these would differ sometimes, and are not run. A client that still reads gets its answer here (9112 9.6).
 SOMETIMES = frozenset(
     (
         "end-half-close",

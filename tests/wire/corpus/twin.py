@@ -1,8 +1,9 @@
 """Where NGINX, with the balancer's twin configuration, makes something else of a request, and why.
 
-Seen with NGINX 1.22. A difference that is new, or one that is gone, fails the test.
+Seen with NGINX 1.22; newer ones may have fewer. A difference that is new, or one that is gone, fails the test.
 """
 
+VERSION = "1.22"
 DIFFERENCES: dict[str, tuple[str, ...]] = {
     "NGINX passes on any method; llhttp knows the registered ones, and 501 is what 9110 9.1 asks for then.": (
         "line-method-unknown",

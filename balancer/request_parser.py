@@ -10,8 +10,8 @@ it each head and each chunk on its own:
 - a tab after `chunked`, which is legal and it refuses.
 
 The verdict does not depend on how the bytes were cut: the line is judged before any field, the
-fields before what they mean. A GET costs one regular expression (0.5 µs) more than llhttp, and
-the callbacks it makes superfluous less: line, end of head, end of request.
+fields before what they mean. Measured, a small GET takes 0.90 µs where llhttp with callbacks for
+line, end of head and end of request took 0.85; with fields that are known llhttp is not asked.
 """
 
 from __future__ import annotations

@@ -373,3 +373,49 @@ async def test_the_time_in_the_access_log_is_when_the_request_began():
         logged = datetime.fromisoformat(line["time"])
         assert abs((logged - began).total_seconds()) < line["duration_ms"] / 2000
     await backend.stop()
+
+
+EARLY = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
+
+
+@pytest.mark.parametrize("closes", [False, True])
+async def test_an_answer_before_the_requests_end_arrives_and_the_connection_ends(closes):
+    async def answers_early(reader, writer, head):
+        writer.write(EARLY)
+        await writer.drain()
+        if closes:
+            writer.close()
+        else:
+            await reader.read()
+
+    hasty = await ScriptedBackend(answers_early).start()
+    async with running(hasty.address) as balancer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 1000\r\n\r\nabc")
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 413 Too Large\r\n")
+        assert b"Connection: close\r\n" in answer
+        assert answer.endswith(b"\r\n\r\nno")
+        writer.write(b"d" * 997 + GET)  # the rest, and what must be no request
+        await asyncio.sleep(0.1)
+        writer.close()
+        assert len(hasty.heads) == 1
+        assert (await balancer.get()).startswith(b"HTTP/1.1 413")
+    await hasty.stop()
+
+
+async def test_a_backend_that_resets_in_the_middle_of_an_upload_is_a_502():
+    async def resets(reader, writer, head):
+        writer.transport.abort()
+
+    broken = await ScriptedBackend(resets).start()
+    async with running(broken.address) as balancer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 1000\r\n\r\nabc")
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 502 ")
+        assert b"Connection: close\r\n" in answer
+        writer.close()
+    await broken.stop()

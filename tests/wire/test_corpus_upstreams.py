@@ -58,7 +58,7 @@ async def play(
     case: UpstreamCase, writer: asyncio.StreamWriter, most: int, babbled: asyncio.Event
 ) -> None:
     sent = case.sent
-    while sent and len(case.sent) < 3000:
+    while sent and len(case.sent) < 1500 and not writer.is_closing():
         writer.write(sent[:most])
         sent = sent[most:]
         await asyncio.sleep(0.0005 if sent else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -48,10 +49,16 @@ async def nginx(backend: int, folder: Path) -> AsyncIterator[int]:
     (folder / "var" / "run").mkdir(parents=True)
     (folder / "var" / "log").mkdir()
     (folder / "nginx.conf").write_text("daemon off;\n" + text)
-    path = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
-    command = ["nginx", "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-    async with _running(command, port, folder, PATH=path):
+    command = [nginx_program(), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+    async with _running(command, port, folder):
         yield port
+
+
+def nginx_program() -> str:
+    path = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
+    found = os.environ.get("NGINX") or shutil.which("nginx", path=path)
+    assert found, "NGINX is installed by make setup"
+    return found
 
 
 @asynccontextmanager

@@ -54,8 +54,11 @@ class BalancerProcess:
                 assert self.process.poll() is None, self.logged()
                 try:
                     if (await self.admin("GET", "/readyz"))[0] == 200:
+                        # Another test's balancer may have been given the same admin port.
+                        _reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                        writer.close()
                         return self
-                except aiohttp.ClientError:
+                except (aiohttp.ClientError, ConnectionRefusedError):
                     await asyncio.sleep(0.02)
 
     def workers(self) -> list[int]:

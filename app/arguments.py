@@ -49,6 +49,8 @@ def _http_url(text: str) -> str:
         known = None
     if not known or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(f"{text!r} is not an http:// or https:// address")
+    if parts.username is not None:
+        raise ValueError("an address with a user name in it would send it to nobody; leave it out")
     return text
 
 

@@ -63,8 +63,11 @@ class Guard:
         elif self.board.phase() == Phase.CLOSED:
             permit = Permit(self.board.epoch())
         else:
-            change = partial(self.breaker.admit, now=now, random=self.random)
-            permit = self.board.change(change, otherwise=None)
+            state = self.board.breaker()
+            then, permit = self.breaker.admit(state, now, self.random)
+            if then != state:  # who does not get the lock now is too late for it
+                change = partial(self.breaker.admit, now=now, random=self.random)
+                permit = self.board.change(change, otherwise=None)
         if permit is not None:
             self.board.count(CALLS, now)
         return permit

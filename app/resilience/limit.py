@@ -44,6 +44,13 @@ class Limit:
         self.working += 1
         return True
 
+    def pause(self) -> None:
+        """A request admitted waits for somebody else; `resume` when it goes on."""
+        self.working -= 1
+
+    def resume(self) -> None:
+        self.working += 1
+
     def end(self, seconds: float | None, now: float) -> None:
         """`seconds` of own work; None when it says nothing, because nobody waited for it."""
         used = self.working

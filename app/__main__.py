@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -21,23 +20,15 @@ from shards import StoreSettings
 from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Recycling, Worker, cpu_count
 
 from . import files
-from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS
+from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS, option
+from .policy_options import call_policy, limit_policy, policy_options
 from .settings import RECORD_LIMIT, Settings, UpstreamSettings
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 SECONDS = Number(0, 3600)
-CALL_SECONDS = Number(0.02, 60)  # below, no attempt is begun
 AGE = Number(0, 100 * 365 * 86400)  # a century
 COUNT = Number(0, 2**53, whole=True)
-
-
-def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Function], Function]:
-    """An option that is also an environment variable, APP_NAME for --name unless given, and is
-    named by both when its value is refused."""
-    variable = envvar or "APP_" + flag.removeprefix("--").replace("-", "_").upper()
-    return click.option(flag, envvar=variable, show_envvar=True, **more)
 
 
 @click.command(
@@ -57,24 +48,7 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
     help="Worker processes.",
 )
 @option("--upstream", type=HTTP_URL, required=True, help="The external service, asked by GET.")
-@option(
-    "--upstream-deadline",
-    type=CALL_SECONDS,
-    default=2.0,
-    help="Seconds after which the fallback is given, whatever was tried.",
-)
-@option(
-    "--upstream-attempt-timeout",
-    type=CALL_SECONDS,
-    default=0.25,
-    help="Seconds one attempt may take.",
-)
-@option(
-    "--upstream-retries",
-    type=Number(0, 10, whole=True),
-    default=3,
-    help="Attempts after the first.",
-)
+@policy_options
 @option(
     "--upstream-connections",
     type=Number(1, 4096, whole=True),
@@ -115,6 +89,12 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
     help="Where instances keep their counters: shared by those behind one front door.",
 )
 @option("--run-dir", type=FOLDER, default=Path("var/run"), help="For the lock on the name.")
+@option(
+    "--upstream-file",
+    type=FILE,
+    default=Path("var/run/upstream"),
+    help="What all workers of all instances know of the service: shared by those that ask it.",
+)
 @option("--access-log", type=FILE_OR_OFF, default="off", help="One JSON line per request.")
 @option(
     "--recycle-requests",
@@ -144,7 +124,10 @@ def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Funct
     " the machine can carry, the front door must still be able to refuse what is too much.",
 )
 def main(**options: Any) -> None:
-    """Answers with data of an external service that may fail, and keeps every answer."""
+    """Answers with data of an external service that may fail, and keeps every answer.
+
+    `python -m app explain` says what the settings of the external call do here.
+    """
     name = options["name"]
     host, port = options["listen"]
     files.check(_settings(options))
@@ -207,22 +190,27 @@ def _settings(options: dict[str, Any]) -> Settings:
         store=store,
         upstream=UpstreamSettings(
             url=options["upstream"],
-            deadline=options["upstream_deadline"],
-            attempt_timeout=options["upstream_attempt_timeout"],
-            retries=options["upstream_retries"],
+            policy=call_policy(options),
             connections=options["upstream_connections"],
         ),
         ids_file=options["ids_file"],
         metrics_dir=options["metrics_dir"],
+        board_file=options["upstream_file"],
+        limit=limit_policy(options),
         access_log=options["access_log"],
         keepalive_seconds=options["keepalive"],
     )
 
 
 def run() -> int:
-    """`main`, with a wrong setting told in one line. Returns the exit code."""
+    """`main`, or `explain`, with a wrong setting told in one line. Returns the exit code."""
     try:
-        main(prog_name="python -m app", standalone_mode=False)
+        if sys.argv[1:2] == ["explain"]:
+            from .explain_command import explain
+
+            explain(sys.argv[2:], prog_name="python -m app explain", standalone_mode=False)
+        else:
+            main(prog_name="python -m app", standalone_mode=False)
     except click.ClickException as error:
         print(f"app: {error.format_message()}", file=sys.stderr)
         return error.exit_code

@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
 
 from shards import StoreSettings, split_urls
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def option(flag: str, envvar: str | None = None, **more: Any) -> Callable[[Function], Function]:
+    """An option that is also an environment variable, APP_NAME for --name unless given, and is
+    named by both when its value is refused."""
+    variable = envvar or "APP_" + flag.removeprefix("--").replace("-", "_").upper()
+    return click.option(flag, envvar=variable, show_envvar=True, **more)
 
 
 class Text(click.ParamType):  # type: ignore[type-arg]  # generic only in later versions
@@ -49,6 +58,8 @@ def _http_url(text: str) -> str:
         known = None
     if not known or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(f"{text!r} is not an http:// or https:// address")
+    if parts.username is not None:
+        raise ValueError("an address with a user name in it would send it to nobody; leave it out")
     return text
 
 

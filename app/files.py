@@ -12,6 +12,7 @@ from workers import SLOTS
 
 from .id_source import IdSource, NoFreeNodeError
 from .settings import Settings
+from .shared_board import SharedBoard
 
 
 class UnusableFileError(Exception):
@@ -21,6 +22,7 @@ class UnusableFileError(Exception):
 def check(settings: Settings) -> None:
     """Raises UnusableFileError now, in the parent, and not once in every worker."""
     open_page(settings)
+    open_board(settings).close()
     open_log(settings).close()
     open_ids(settings).close()
 
@@ -30,6 +32,12 @@ def open_page(settings: Settings) -> MetricsPage:
     path = settings.metrics_dir / settings.name
     with _told(path, "--metrics-dir, APP_METRICS_DIR"):
         return MetricsPage(path, rows=SLOTS)
+
+
+def open_board(settings: Settings, *, claim: bool = False) -> SharedBoard:
+    """What all workers of the box know together; `claim` takes a row of it to count in."""
+    with _told(settings.board_file, "--upstream-file, APP_UPSTREAM_FILE"):
+        return SharedBoard(settings.board_file, claim=claim)
 
 
 def open_log(settings: Settings) -> AccessLog:

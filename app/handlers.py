@@ -11,6 +11,7 @@ counting, logging and request ids happen around it.
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
 from aiohttp import web
 
@@ -20,6 +21,7 @@ from . import ids
 from .observe import note
 from .records import Record
 from .responses import error_response, json_response
+from .server_timing import server_timing
 from .service import SERVICE
 
 routes = web.RouteTableDef()
@@ -32,16 +34,19 @@ async def ask_and_keep(request: web.Request) -> web.Response:
     answer = await service.ask(request)
     kept = await service.records.keep(Record(answer.value, answer.source))
     note(request, trace=answer.trace, id=kept.id, stored=kept.stored)
-    return json_response(
-        {
-            "instance": service.pid,
-            "id": kept.id,
-            "data": answer.value,
-            "stored": kept.stored,
-            "source": answer.source,
-        },
-        headers={"X-Source": answer.source},
-    )
+    trace = answer.trace
+    body: dict[str, Any] = {
+        "instance": service.pid,
+        "id": kept.id,
+        "data": answer.value,
+        "stored": kept.stored,
+        "source": answer.source,
+    }
+    headers = {"X-Source": answer.source, "Server-Timing": server_timing(trace)}
+    if trace.age is not None:
+        body["age_seconds"] = round(trace.age, 3)
+        headers["Age"] = str(int(trace.age))
+    return json_response(body, headers=headers)
 
 
 @routes.get("/data/{id}")

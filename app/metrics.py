@@ -6,12 +6,14 @@ from aiohttp import hdrs
 
 from monitoring.page import Counter, Histogram, Recorder
 
-from .resilience import FallbackReason, Outcome, Result, Trace
+from .resilience import FallbackReason, Outcome, Result, Source, Trace
 
 OTHER = "_OTHER"  # keeps labels bounded whatever clients send
 
 _METHODS = hdrs.METH_ALL - {hdrs.METH_ANY}
 _FAILURES = (Outcome.HTTP_ERROR, Outcome.TIMEOUT, Outcome.CONNECT_ERROR, Outcome.BAD_ANSWER)
+
+_CUT_SHORT = (Outcome.CANCELLED, Outcome.OVERTAKEN)
 
 
 class HttpMetrics:
@@ -23,6 +25,7 @@ class HttpMetrics:
         self._requests = recorder.counter("requests_total")
         self._failed = recorder.counter("requests_failed")
         self._of_worker = recorder.counter("worker_requests_total", slot=str(slot))
+        self.shed = recorder.counter("http_requests_shed_total")
         self.in_flight = recorder.gauge("http_requests_in_flight")
         for route in routes:
             self._look_up("GET", route, 200)
@@ -62,16 +65,25 @@ class CallMetrics:
         self._results = {r: count("external_calls_total", result=r) for r in Result}
         self._retries = {o: count("external_retries_total", reason=o) for o in _FAILURES}
         self._fallbacks = {r: count("fallbacks_total", reason=r) for r in FallbackReason}
+        self._hedges = count("external_hedges_total")
+        self._probes = count("external_probes_total")
+        self._answers = {s: count("answers_total", source=s) for s in Source}
         self._seconds = recorder.histogram("external_request_duration_seconds")
 
     def observe(self, trace: Trace) -> None:
         """A call has ended."""
         for attempt in trace.attempts:
             self._attempts[attempt.outcome].inc()
-            if attempt.outcome is not Outcome.CANCELLED:  # how long it would have taken is unknown
+            if attempt.outcome not in _CUT_SHORT:  # how long it would have taken is unknown
                 self._seconds.observe(attempt.seconds)
         for outcome in trace.retried:
             self._retries[outcome].inc()
+        if trace.hedges:
+            self._hedges.inc(trace.hedges)
+        if trace.probe:
+            self._probes.inc()
         self._results[trace.result].inc()
+        if trace.result is not Result.CANCELLED:
+            self._answers[trace.source].inc()
         if trace.result is Result.FALLBACK and trace.reason is not None:
             self._fallbacks[trace.reason].inc()

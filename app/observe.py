@@ -7,6 +7,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from workers import Worker
 from . import load_report
 from .load_report import LoadReport
 from .metrics import OTHER, HttpMetrics
-from .resilience import Result, Trace
+from .resilience import Limit, Result, Trace
 from .responses import error_response, from_http_exception
 
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -38,6 +39,9 @@ def note(request: web.Request, *, trace: Trace | None = None, **fields: Any) -> 
     notes = request[_NOTES]
     if trace is not None:
         notes["attempts"] = len(trace.attempts)
+        notes["retries"] = len(trace.retried)
+        notes["hedges"] = trace.hedges
+        notes["upstream_ms"] = round(trace.seconds * 1000, 3)
         notes["source"] = trace.source
         notes["result"] = trace.result
         if trace.result is Result.FALLBACK:
@@ -50,9 +54,19 @@ class Observer:
     """The middleware of a worker. One, because each costs every request."""
 
     def __init__(
-        self, worker: Worker, metrics: HttpMetrics, log: AccessLog, load: LoadReport, pid: int
+        self,
+        worker: Worker,
+        metrics: HttpMetrics,
+        log: AccessLog,
+        load: LoadReport,
+        pid: int,
+        limit: Limit | None = None,
+        limited: Collection[object] = (),
     ) -> None:
+        """`limit` is for the handlers in `limited`; None: for nobody."""
         self._load = load
+        self._limit = limit
+        self._limited = frozenset(limited)
         self._worker = worker
         self._metrics = metrics
         self._log = log
@@ -77,7 +91,7 @@ class Observer:
         self._begin(request)
         status = CLIENT_CLOSED_REQUEST
         try:
-            response = await _answer(request, handler)
+            response = await self._admitted(request, handler)
             status = response.status
             if not response.prepared:
                 response.headers["X-Request-Id"] = request_id
@@ -87,6 +101,27 @@ class Observer:
             return response
         finally:
             self._end(request, status, time.perf_counter() - started)
+
+    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The answer, or 503 at once when more requests are worked on than is good for them.
+        Only those for the product are held back: who asks for health or metrics must hear."""
+        limit = self._limit
+        if limit is None or request.match_info.handler not in self._limited:
+            return await _answer(request, handler)
+        if not limit.try_begin():
+            self._metrics.shed.inc()
+            return error_response(
+                503, "Too many requests at once; try again", headers={"Retry-After": "1"}
+            )
+        began = time.perf_counter()
+        seconds: float | None = None
+        try:
+            response = await _answer(request, handler)
+            waited = request[_NOTES].get("upstream_ms", 0.0) / 1000
+            seconds = time.perf_counter() - began - waited
+            return response
+        finally:
+            limit.end(seconds, time.monotonic())
 
     def _begin(self, request: web.Request) -> None:
         self.busy.add(request.protocol)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from .observe import REQUEST_ID
 from .records import Records
-from .resilience import Answer, ResilientCall, parse_remainder
+from .resilience import Answer, Limit, ResilientCall, parse_remainder
 from .upstream import Upstream
 
 FALLBACK: Mapping[str, Any] = {"message": "Fallback response"}
@@ -24,6 +24,7 @@ class Service:
     upstream: Upstream
     call: ResilientCall
     records: Records
+    limit: Limit = field(default_factory=Limit)
     pid: int = field(default_factory=os.getpid)
 
     async def ask(self, request: web.Request) -> Answer[dict[str, Any]]:
@@ -34,7 +35,11 @@ class Service:
             return await self.upstream.fetch(seconds, request_id)
 
         remainder = parse_remainder(request.headers.get("X-Request-Timeout-Ms"))
-        return await self.call(attempt, lambda: dict(FALLBACK), remainder)
+        self.limit.pause()  # waiting for somebody else is no work of ours
+        try:
+            return await self.call(attempt, lambda: dict(FALLBACK), remainder)
+        finally:
+            self.limit.resume()
 
 
 SERVICE = web.AppKey("service", Service)

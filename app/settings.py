@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shards import StoreSettings
+
+from .resilience import CallPolicy, LimitPolicy
 
 BODY_LIMIT = 64 * 1024  # bytes of an answer of the external service
 # Written again by us, JSON may become four times longer (1e15, or letters beyond ASCII).
@@ -14,12 +16,10 @@ RECORD_LIMIT = 5 * BODY_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSettings:
-    """The external service and how long, how often, it is asked."""
+    """The external service and how it is asked."""
 
     url: str
-    deadline: float = 2.0  # for the whole call
-    attempt_timeout: float = 0.250
-    retries: int = 3
+    policy: CallPolicy = field(default_factory=CallPolicy)
     connections: int = 256  # of each worker
 
 
@@ -32,6 +32,9 @@ class Settings:
     upstream: UpstreamSettings
     ids_file: Path = Path("var/ids")
     metrics_dir: Path = Path("var/run/metrics/app")
+    # What all workers of all instances know together of the upstream.
+    board_file: Path = Path("var/run/upstream")
+    limit: LimitPolicy = field(default_factory=LimitPolicy)
     access_log: Path | None = None  # None: off
     # Longer than any proxy in front keeps its side (NGINX 60 s, ours 15 s), so that it is always
     # the proxy that closes an idle connection.

@@ -6,15 +6,16 @@ that surrounds the call (deadline, retries, fallback, metrics) stays as it is.
 
 from __future__ import annotations
 
+import ssl
 import time
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+from http1 import Answer, AnswerCutError, BadAnswerError, Client, Origin
 
 from .resilience import AttemptError, Outcome, parse_retry_after
 from .settings import BODY_LIMIT, UpstreamSettings
-from .upstream_answer import check_status, parse_object, too_large
+from .upstream_answer import check_status, parse_object
 
 
 class Upstream(Protocol):
@@ -40,60 +41,40 @@ class HttpUpstream:
     """GETs a JSON object of at most 64 KiB by HTTP."""
 
     def __init__(self, settings: UpstreamSettings) -> None:
-        self._url = URL(settings.url)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=settings.connections,
-                # Below the 75 s after which servers close idle connections, or a request would
-                # now and then meet a connection that is just being closed.
-                keepalive_timeout=15,
-            ),
-            # `fetch` is cancelled from outside; a second clock in here could only disagree.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            # No compression: 64 KiB must be 64 KiB. No cookies: requests of different clients
-            # share this session.
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+        url = urlsplit(settings.url)
+        tls = ssl.create_default_context() if url.scheme == "https" else None
+        port = url.port or (443 if tls else 80)
+        self._target = ((url.path or "/") + (f"?{url.query}" if url.query else "")).encode()
+        self._client = Client(
+            Origin(url.hostname or "", port, tls),
+            connections=settings.connections,
+            body_limit=BODY_LIMIT,
         )
-        # It would repeat a GET on a closed connection by itself, unseen by deadline, counters and
-        # budget. There is no public switch (aiohttp issue 10790).
-        self._session._retry_connection = False
 
     async def fetch(self, seconds: float, request_id: str) -> dict[str, Any]:
-        headers = {
-            "X-Request-Id": request_id,
-            "X-Request-Timeout-Ms": str(max(1, int(seconds * 1000))),
-        }
+        # No compression: 64 KiB must be 64 KiB.
+        fields = (
+            f"Accept: application/json\r\nAccept-Encoding: identity\r\n"
+            f"X-Request-Id: {request_id}\r\n"
+            f"X-Request-Timeout-Ms: {max(1, int(seconds * 1000))}\r\n"
+        )
         try:
-            async with self._session.get(
-                self._url, headers=headers, allow_redirects=False
-            ) as response:
-                retry_after = parse_retry_after(response.headers.get("Retry-After"), time.time())
-                check_status(response.status, retry_after)
-                return parse_object(await _read(response))
-        except aiohttp.ClientConnectionError as error:
-            raise AttemptError(Outcome.CONNECT_ERROR, _say(error)) from error
-        except aiohttp.ClientError as error:  # what came is not HTTP
-            raise AttemptError(Outcome.BAD_ANSWER, _say(error)) from error
+            answer = await self._client.get(self._target, fields.encode())
+        except BadAnswerError as error:  # what came is not HTTP, or too much
+            raise AttemptError(Outcome.BAD_ANSWER, str(error)) from error
+        except AnswerCutError as error:
+            raise AttemptError(Outcome.BAD_ANSWER, f"cut in the middle: {error}") from error
+        except OSError as error:
+            raise AttemptError(Outcome.CONNECT_ERROR, str(error) or type(error).__name__) from error
+        check_status(answer.status, _retry_after(answer))
+        return parse_object(answer.body)
 
     async def close(self) -> None:
-        await self._session.close()
+        await self._client.close()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    if (response.content_length or 0) > BODY_LIMIT:
-        raise too_large()
-    body = b""
-    try:
-        while chunk := await response.content.readany():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                raise too_large()
-    except (aiohttp.ClientError, OSError) as error:
-        raise AttemptError(Outcome.BAD_ANSWER, f"cut in the middle: {_say(error)}") from error
-    return body
-
-
-def _say(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _retry_after(answer: Answer) -> float | None:
+    if answer.status < 400:
+        return None
+    value = answer.get(b"retry-after")
+    return parse_retry_after(value.decode("latin-1") if value else None, time.time())

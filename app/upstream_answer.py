@@ -6,7 +6,6 @@ import json
 from typing import Any, NoReturn
 
 from .resilience import AttemptError, Outcome
-from .settings import BODY_LIMIT
 
 _NOT_IMPLEMENTED = 501
 
@@ -41,10 +40,6 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise AttemptError(Outcome.BAD_ANSWER, f"JSON, but no object: {type(value).__name__}")
     return value
-
-
-def too_large() -> AttemptError:
-    return AttemptError(Outcome.BAD_ANSWER, f"the body is larger than {BODY_LIMIT} bytes")
 
 
 def _refuse(name: str) -> NoReturn:

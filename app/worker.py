@@ -6,25 +6,29 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
+
+from aiohttp import web
 
 from monitoring.page import Recorder
 from monitoring.process import report_process
 from shards import ShardedStore
 from workers import BootError, Worker
 
-from .files import UnusableFileError, open_ids, open_log, open_page
+from . import handlers
+from .files import UnusableFileError, open_board, open_ids, open_log, open_page
 from .load_report import LoadReport
 from .metrics import CallMetrics, HttpMetrics
 from .observe import MalformedRequests, Observer
 from .operations import Operations, Pages
 from .records import Records
-from .resilience import CallPolicy, ResilientCall, RetryPolicy
+from .resilience import Limit, ResilientCall
 from .server import Server, make_application, route_labels
 from .service import Service
-from .settings import Settings, UpstreamSettings
+from .settings import Settings
 from .upstream import open_upstream
 
 
@@ -37,8 +41,10 @@ async def serve(worker: Worker, settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         try:
             page, log, ids = open_page(settings), open_log(settings), open_ids(settings)
+            shared = open_board(settings, claim=True)
         except UnusableFileError as error:
             raise BootError(str(error)) from error
+        stack.callback(shared.close)
         stack.callback(ids.close)
         stack.callback(log.close)
         recorder = page.recorder(worker.slot)
@@ -55,12 +61,14 @@ async def serve(worker: Worker, settings: Settings) -> None:
         metrics = HttpMetrics(recorder, route_labels(), worker.slot)
         load = LoadReport()
         await stack.enter_async_context(_in_background(load.run()))
-        observer = Observer(worker, metrics, log, load, os.getpid())
-        service = Service(
-            upstream=upstream,
-            call=_resilient_call(settings.upstream, recorder),
-            records=Records(store, ids),
+        limit = Limit(settings.limit)
+        limited = [route.handler for route in handlers.routes if isinstance(route, web.RouteDef)]
+        observer = Observer(worker, metrics, log, load, os.getpid(), limit, limited)
+        call = ResilientCall(
+            settings.upstream.policy, board=shared.board, observe=CallMetrics(recorder).observe
         )
+        await stack.enter_async_context(_in_background(_report(call, limit, recorder)))
+        service = Service(upstream=upstream, call=call, records=Records(store, ids), limit=limit)
         operating = Operations(worker, Pages(settings.metrics_dir, page, worker.name))
         application = make_application(service, operating, observer)
         http_logger = stack.enter_context(_http_logger(metrics))
@@ -69,13 +77,16 @@ async def serve(worker: Worker, settings: Settings) -> None:
         await server.run(worker)
 
 
-def _resilient_call(settings: UpstreamSettings, recorder: Recorder) -> ResilientCall:
-    policy = CallPolicy(
-        deadline=settings.deadline,
-        attempt_timeout=settings.attempt_timeout,
-        retry=RetryPolicy(settings.retries),
-    )
-    return ResilientCall(policy, observe=CallMetrics(recorder).observe)
+async def _report(call: ResilientCall, limit: Limit, recorder: Recorder) -> None:
+    """What the policies are at, once a second."""
+    state = recorder.gauge("external_breaker_state")
+    delay = recorder.gauge("external_hedge_delay_seconds")
+    most = recorder.gauge("http_requests_limit")
+    while True:
+        state.set(call.guard.board.phase())
+        delay.set(call.guard.hedge_delay(time.monotonic()))
+        most.set(limit.limit)
+        await asyncio.sleep(1.0)
 
 
 @contextmanager

@@ -97,7 +97,24 @@ METRICS: tuple[Metric, ...] = (
         "Logical calls of the external service, however many attempts each took.",
         ("result",),
     ),
-    Metric("external_retries_total", "counter", "Attempts after the first one.", ("reason",)),
+    Metric("external_retries_total", "counter", "Attempts made after a failure.", ("reason",)),
+    Metric("external_hedges_total", "counter", "Attempts started beside a slow one."),
+    Metric("external_probes_total", "counter", "Calls that tried out a service given up."),
+    Metric(
+        "external_breaker_state",
+        "gauge",
+        "Of the whole box: 0 closed, 1 open, 2 half open, 3 ramping.",
+        merge="max",
+    ),
+    Metric(
+        "external_hedge_delay_seconds",
+        "gauge",
+        "Silence after which the next attempt is started beside the last.",
+        merge="max",
+    ),
+    Metric("answers_total", "counter", "Answers given, by where the data is from.", ("source",)),
+    Metric("http_requests_shed_total", "counter", "Requests refused at once: too many."),
+    Metric("http_requests_limit", "gauge", "Requests worked on at once, at most."),
     Metric(
         "fallbacks_total", "counter", "Answers given without the external service.", ("reason",)
     ),

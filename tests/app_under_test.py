@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from app.resilience import CallPolicy
 from app.settings import RECORD_LIMIT, Settings, UpstreamSettings
 from app.worker import serve
 from shards import StoreSettings
@@ -100,13 +101,15 @@ class RunningApp:
 
 
 def settings(folder: Path, upstream: str, *stores: str, **options: Any) -> Settings:
-    """Options are those of UpstreamSettings."""
+    """Options are those of CallPolicy."""
+    name = options.pop("name", "app1")
     return Settings(
-        name=options.pop("name", "app1"),
+        name=name,
         store=StoreSettings(urls=stores or (NOWHERE,), value_limit_bytes=RECORD_LIMIT),
-        upstream=UpstreamSettings(url=upstream, **options),
+        upstream=UpstreamSettings(url=upstream, policy=CallPolicy(**options)),
         ids_file=folder / "ids",
         metrics_dir=folder / "metrics",
+        board_file=folder / "upstream",
         access_log=folder / "access.jsonl",
     )
 

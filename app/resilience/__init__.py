@@ -3,18 +3,24 @@
 `call.py` composes them and states the order; every other file is one pure policy that gets its
 clock and its dice as arguments. It wraps any async function::
 
-    call = ResilientCall(CallPolicy(), clock=time.monotonic, random=random.random, observe=print)
+    call = ResilientCall(CallPolicy(), clock=time.monotonic, dice=random.random, observe=print)
     answer = await call(ask_the_sick_service, lambda: {"message": "Fallback response"})
 """
 
 from .backoff import FullJitter
-from .call import Answer, CallPolicy, ResilientCall
+from .board import Board
+from .breaker import BreakerPolicy, BreakerState, Permit, Phase
+from .budget import BudgetPolicy
+from .call import PROBE_EXTRAS, Answer, CallPolicy, ResilientCall
 from .deadline import ATTEMPT_FLOOR, Deadline, parse_remainder
+from .hedge import HedgePolicy
+from .limit import Limit, LimitPolicy
 from .outcome import (
     VERDICTS,
     Attempt,
     AttemptError,
     FallbackReason,
+    Kind,
     Outcome,
     Result,
     Source,
@@ -26,15 +32,26 @@ from .retry_after import parse_retry_after
 
 __all__ = [
     "ATTEMPT_FLOOR",
+    "PROBE_EXTRAS",
     "VERDICTS",
     "Answer",
     "Attempt",
     "AttemptError",
+    "Board",
+    "BreakerPolicy",
+    "BreakerState",
+    "BudgetPolicy",
     "CallPolicy",
     "Deadline",
     "FallbackReason",
     "FullJitter",
+    "HedgePolicy",
+    "Kind",
+    "Limit",
+    "LimitPolicy",
     "Outcome",
+    "Permit",
+    "Phase",
     "ResilientCall",
     "Result",
     "RetryPolicy",

@@ -3,45 +3,64 @@
 1. **fallback**: whatever happens below, the caller gets an answer, and is told which kind;
 2. **deadline**: one point in time for all that follows. It is outside the retries, because three
    attempts that each keep to a time-out of their own can still take three times too long;
-3. **retry**: several attempts, each with what is left of the deadline. What must refuse a call as
-   a whole belongs above this line (it sees one call, not its attempts), what spends on single
-   attempts below it;
-4. **attempt**: one request with a time-out of its own, so that one that hangs leaves time for
-   the next.
+3. **breaker**: sees whole calls. Inside the retries it would see attempts, half of which may fail
+   in a service that can be used very well, and be open most of the time;
+4. **retry** after a failure and **hedge** beside slowness, both paid from one **budget**: below
+   the breaker, so that a call that is refused spends nothing;
+5. **attempt**: one request with what is left of the deadline.
+
+The concurrency limit stands before all this, where requests come in (`app/admission.py`): work
+that is too much must be refused before any of it is done.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar, cast
 
 import tenacity
 
+from .board import Board
+from .breaker import BreakerPolicy
+from .budget import BudgetPolicy
 from .deadline import Deadline
-from .outcome import Attempt, AttemptError, FallbackReason, Outcome, Result, Source, Trace
+from .guard import Guard
+from .hedge import HedgePolicy
+from .outcome import AttemptError, FallbackReason, Kind, Outcome, Result, Source, Trace, Verdict
+from .race import AttemptFunction, Race
 from .retry import RetryPolicy
+from .stale import LastGood
 
 T = TypeVar("T")
-AttemptFunction = Callable[[float], Awaitable[T]]
 
 logger = logging.getLogger(__name__)
+
+# Seconds a service must have been given before its silence counts against it.
+FAIR = 0.5
+# A probe asks on behalf of all workers, and of a service that may be down: not too often.
+PROBE_EXTRAS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """Seconds. The deadline bounds the whole call, `attempt_timeout` each attempt.
+    """Seconds. The deadline bounds the whole call, `attempt_timeout` each attempt (0: the
+    deadline alone does; a slow attempt is the hedges' business).
 
-    250 ms: healthy answers take milliseconds and delayed ones 3 s, so waiting is never worth it.
+    `breaker` None switches the breaker off; `stale` is for how long the last real answer is given
+    instead of the fallback, 0 for never.
     """
 
     deadline: float = 2.0
-    attempt_timeout: float = 0.250
+    attempt_timeout: float = 0.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    hedge: HedgePolicy = field(default_factory=HedgePolicy)
+    budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    breaker: BreakerPolicy | None = field(default_factory=BreakerPolicy)
+    stale: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,107 +75,222 @@ class Answer(Generic[T]):
         return self.trace.source
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What one call may do."""
+
+    deadline: Deadline
+    retry: RetryPolicy
+    hedges: int
+    delay: float  # seconds without an answer, after which it hedges
+
+
 class ResilientCall:
     """Calls any async function by a policy.
 
     Args:
         policy: the numbers.
+        board: what all workers know together; one of its own by default.
         observe: told of every call when it ends, a cancelled one too; counts and logs.
-        clock: seconds, monotonic.
+        clock: seconds, monotonic, the same for all that share a board.
         dice: a number in [0, 1).
     """
 
     def __init__(
         self,
-        policy: CallPolicy,
+        policy: CallPolicy | None = None,
         *,
+        board: Board | None = None,
         observe: Callable[[Trace], None] = lambda trace: None,
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self._policy = policy
+        self.policy = policy = policy or CallPolicy()
+        self.guard = Guard(board or Board(), policy.breaker, policy.budget, policy.hedge, dice)
         self._observe = observe
         self._clock = clock
         self._dice = dice
+        self._last_good = LastGood(policy.stale)
 
     async def __call__(
         self,
         attempt: AttemptFunction[T],
         fallback: Callable[[], T],
         remainder: float | None = None,
+        *,
+        idempotent: bool = True,
     ) -> Answer[T]:
         """The attempt's value, or the fallback's; raises only what `fallback` raises.
 
         Args:
-            attempt: makes one attempt, is told how many seconds it has, may be repeated. It is
-                cancelled when they are over.
+            attempt: makes one attempt, is told how many seconds it has, may be repeated, also
+                beside itself. It is cancelled when nobody waits for it any more.
             fallback: gives the value when no attempt brings one.
             remainder: seconds the caller itself has left, None if it did not say.
+            idempotent: False for what must not be done twice: there is one attempt then.
         """
         trace = Trace()
-        deadline = Deadline.after(self._policy.deadline, remainder, self._clock())
+        started = self._clock()
+        deadline = Deadline.after(self.policy.deadline, remainder, started)
         try:
-            value = await self._with_retries(attempt, deadline, trace)
-            trace.result = Result.AFTER_RETRY if trace.retried else Result.FIRST_TRY
+            value = await self._guarded(attempt, deadline, trace, idempotent)
         except AttemptError:
             trace.result = Result.FALLBACK
-            value = fallback()
+            value = self._instead(fallback, trace)
         finally:
-            self._observe(trace)
+            trace.seconds = self._clock() - started
+            self._tell(trace)
         return Answer(value, trace)
 
-    async def _with_retries(
-        self, attempt: AttemptFunction[T], deadline: Deadline, trace: Trace
+    def _instead(self, fallback: Callable[[], T], trace: Trace) -> T:
+        trace.age = self._last_good.age(self._clock())
+        return fallback() if trace.age is None else cast(T, self._last_good.value)
+
+    def _tell(self, trace: Trace) -> None:
+        try:
+            self._observe(trace)
+        except Exception:
+            logger.exception("what observes the calls failed")
+
+    async def _guarded(
+        self, attempt: AttemptFunction[T], deadline: Deadline, trace: Trace, idempotent: bool
     ) -> T:
-        policy = self._policy.retry
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            return policy.wait(_failure(state), state.attempt_number, self._dice)
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            trace.reason = policy.give_up(
-                _failure(state),
-                state.attempt_number,
-                state.upcoming_sleep,
-                deadline,
-                self._clock(),
-            )
-            return trace.reason is not None
-
-        def note(state: tenacity.RetryCallState) -> None:
-            trace.retried.append(_failure(state).outcome)
-
-        if not deadline.allows(self._clock()):
+        now = self._clock()
+        if not deadline.allows(now):
             trace.reason = FallbackReason.DEADLINE
             raise AttemptError(Outcome.TIMEOUT, "the caller has no time left for an attempt")
+        permit = self.guard.admit(now)
+        if permit is None:
+            trace.reason = FallbackReason.BREAKER_OPEN
+            raise AttemptError(Outcome.CANCELLED, "the breaker is open")
+        verdict = Verdict.IGNORED
+        try:
+            trace.probe = permit.probe >= 0
+            terms = self._terms(deadline, idempotent, trace.probe, now)
+            value = await self._attempts(attempt, terms, trace)
+            verdict = Verdict.SUCCESS
+        except AttemptError:
+            # A caller that came with too little time says nothing about the service.
+            impatient = deadline.expires < now + min(self.policy.deadline, FAIR)
+            out_of_time = trace.reason is FallbackReason.DEADLINE
+            verdict = Verdict.IGNORED if impatient and out_of_time else Verdict.FAILURE
+            raise
+        finally:
+            self.guard.ended(permit, verdict, self._clock())
+        self._last_good.keep(value, self._clock())
+        return value
+
+    def _terms(self, deadline: Deadline, idempotent: bool, probe: bool, now: float) -> _Terms:
+        retry, hedges = self.policy.retry, self.policy.hedge.hedges
+        if not idempotent:
+            retry, hedges = replace(retry, retries=0), 0
+        elif probe and self.policy.breaker is not None:
+            retry = replace(retry, retries=min(retry.retries, PROBE_EXTRAS))
+            hedges = min(hedges, PROBE_EXTRAS)
+            deadline = Deadline(min(deadline.expires, now + self.policy.breaker.probe_timeout))
+        return _Terms(deadline, retry, hedges, self.guard.hedge_delay(now) if hedges else 0.0)
+
+    async def _attempts(self, attempt: AttemptFunction[T], terms: _Terms, trace: Trace) -> T:
+        expires = terms.deadline.expires
+        race = Race(attempt, self.policy.attempt_timeout, expires, self._clock, trace)
+        left = Outcome.CANCELLED
+        try:
+            race.launch(Kind.FIRST)
+            await self._watch(race, terms, trace)
+            # Most calls end here, without the loop.
+            value = race.result() if race.has_answer else await self._retry(race, terms, trace)
+            left = Outcome.OVERTAKEN
+            self._succeeded(trace)
+            return value
+        except AttemptError:
+            left = Outcome.TIMEOUT
+            raise
+        finally:
+            race.close(left)
+
+    def _succeeded(self, trace: Trace) -> None:
+        trace.reason = None
+        if trace.retried:
+            trace.result = Result.AFTER_RETRY
+        else:
+            trace.result = Result.AFTER_HEDGE if trace.hedges else Result.FIRST_TRY
+        last = trace.attempts[-1]
+        self.guard.took(last.seconds, last.started + last.seconds)
+
+    async def _watch(self, race: Race[T], terms: _Terms, trace: Trace) -> None:
+        """Until an attempt has ended; hedges meanwhile. Raises AttemptError at the deadline."""
+        expires = terms.deadline.expires
+        hedge_at = race.launched + terms.delay
+        while not race.has_result:
+            now = self._clock()
+            if now >= expires:
+                trace.reason = FallbackReason.DEADLINE
+                raise AttemptError(Outcome.TIMEOUT, "no answer within the deadline")
+            if trace.hedges >= terms.hedges or self._probed_enough(trace):
+                hedge_at = expires
+            elif now >= hedge_at:
+                if terms.deadline.allows(now) and self.guard.may_spend(now):
+                    trace.hedges += 1
+                    race.launch(Kind.HEDGE)
+                hedge_at = now + terms.delay
+            await race.wait(min(hedge_at, expires) - now)
+
+    async def _retry(self, race: Race[T], terms: _Terms, trace: Trace) -> T:
+        """From the first failure on, which the race holds."""
+        paid = False
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            return terms.retry.wait(_failure(state), len(trace.retried), self._dice)
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            nonlocal paid
+            now = self._clock()
+            reason = self._give_up(_failure(state), state.upcoming_sleep, terms, trace, now)
+            if reason is None and not paid:
+                paid = self.guard.may_spend(now)
+                reason = None if paid else FallbackReason.BUDGET
+            trace.reason = reason
+            if reason in (None, FallbackReason.NOT_RETRYABLE):
+                return reason is not None
+            return not (race.under_way and terms.deadline.allows(now))
+
+        async def sleep(seconds: float) -> None:
+            if trace.reason is None:
+                await race.wait(seconds)  # an attempt under way may end first
+
+        async def again(failed: list[Outcome]) -> T:
+            nonlocal paid
+            if not race.has_result:
+                if trace.reason is None:
+                    paid = False
+                    trace.retried.append(failed[-1])
+                    race.launch(Kind.RETRY)
+                await self._watch(race, terms, trace)
+            try:
+                return race.result()
+            except AttemptError as failure:
+                failed.append(failure.outcome)
+                raise
+
         retrying = tenacity.AsyncRetrying(  # keeps state of the call, so each call has its own
             retry=tenacity.retry_if_exception_type(AttemptError),
             wait=wait,
             stop=stop,
-            before_sleep=note,
-            sleep=asyncio.sleep,
+            sleep=sleep,
             reraise=True,
         )
-        value: T = await retrying(self._attempt, attempt, deadline, trace)
-        return value
+        return cast(T, await retrying(again, []))
 
-    async def _attempt(self, attempt: AttemptFunction[T], deadline: Deadline, trace: Trace) -> T:
-        started = self._clock()
-        seconds = min(self._policy.attempt_timeout, deadline.remaining(started))
-        outcome, detail = Outcome.CANCELLED, ""
-        try:
-            async with asyncio.timeout(seconds):
-                value = await attempt(seconds)
-            outcome = Outcome.OK
-        except Exception as error:
-            if not isinstance(error, AttemptError | OSError):
-                logger.exception("an attempt failed by a defect of its own code")
-            failure = AttemptError.of(error)
-            outcome, detail = failure.outcome, str(failure)
-            raise failure from error
-        finally:
-            trace.attempts.append(Attempt(outcome, started, self._clock() - started, detail))
-        return value
+    def _give_up(
+        self, failure: AttemptError, wait: float, terms: _Terms, trace: Trace, now: float
+    ) -> FallbackReason | None:
+        if failure.retryable and self._probed_enough(trace):
+            return FallbackReason.RETRIES_EXHAUSTED
+        return terms.retry.give_up(failure, len(trace.retried), wait, terms.deadline, now)
+
+    @staticmethod
+    def _probed_enough(trace: Trace) -> bool:
+        return trace.probe and len(trace.retried) + trace.hedges >= PROBE_EXTRAS
 
 
 def _failure(state: tenacity.RetryCallState) -> AttemptError:

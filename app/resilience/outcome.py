@@ -14,7 +14,16 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CONNECT_ERROR = "connect_error"  # refused, or closed before an answer began
     BAD_ANSWER = "bad_answer"  # truncated, garbage, too large, not what was asked for
+    OVERTAKEN = "overtaken"  # another attempt of the same call answered first
     CANCELLED = "cancelled"  # nobody waits for it any more
+
+
+class Kind(StrEnum):
+    """Why an attempt was made."""
+
+    FIRST = "first"
+    RETRY = "retry"  # after a failure
+    HEDGE = "hedge"  # beside one that is slow
 
 
 class Verdict(StrEnum):
@@ -34,6 +43,7 @@ VERDICTS: dict[Outcome, Verdict] = {
     Outcome.TIMEOUT: Verdict.FAILURE,
     Outcome.CONNECT_ERROR: Verdict.FAILURE,
     Outcome.BAD_ANSWER: Verdict.FAILURE,
+    Outcome.OVERTAKEN: Verdict.IGNORED,
     Outcome.CANCELLED: Verdict.IGNORED,
 }
 
@@ -43,6 +53,7 @@ class Result(StrEnum):
 
     FIRST_TRY = "first_try"
     AFTER_RETRY = "after_retry"
+    AFTER_HEDGE = "after_hedge"  # nothing failed, but the first attempt was too slow
     FALLBACK = "fallback"
     CANCELLED = "cancelled"
 
@@ -57,6 +68,7 @@ class Source(StrEnum):
     """Where the data of an answer comes from."""
 
     LIVE = "live"
+    STALE = "stale"  # the last answer that was real
     FALLBACK = "fallback"
 
 
@@ -66,6 +78,8 @@ class FallbackReason(StrEnum):
     NOT_RETRYABLE = "not_retryable"
     RETRIES_EXHAUSTED = "retries_exhausted"
     DEADLINE = "deadline"
+    BREAKER_OPEN = "breaker_open"
+    BUDGET = "budget"
 
 
 class AttemptError(Exception):
@@ -114,6 +128,7 @@ class Attempt:
     started: float
     seconds: float
     detail: str = ""
+    kind: Kind = Kind.FIRST
 
 
 @dataclass(slots=True)
@@ -122,9 +137,15 @@ class Trace:
 
     attempts: list[Attempt] = field(default_factory=list)
     retried: list[Outcome] = field(default_factory=list)  # failures that led to another attempt
+    hedges: int = 0  # attempts started beside a slow one
     result: Result = Result.CANCELLED
     reason: FallbackReason | None = None  # of a fallback
+    probe: bool = False  # asked for all while the breaker was half open
+    age: float | None = None  # seconds, of a stale value
+    seconds: float = 0.0
 
     @property
     def source(self) -> Source:
-        return Source.FALLBACK if self.result is Result.FALLBACK else Source.LIVE
+        if self.result is not Result.FALLBACK:
+            return Source.LIVE
+        return Source.FALLBACK if self.age is None else Source.STALE

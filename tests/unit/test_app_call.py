@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import selectors
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from app.resilience import (
     Answer,
     AttemptError,
+    BudgetPolicy,
     CallPolicy,
     FallbackReason,
+    HedgePolicy,
     Outcome,
     ResilientCall,
     Result,
@@ -24,37 +25,9 @@ from app.resilience import (
     Trace,
     Verdict,
 )
+from tests.simulated_time import now, simulated
 
-T = TypeVar("T")
-
-
-class _Jumping(selectors.SelectSelector):
-    """Instead of waiting for the next timer, moves the clock there."""
-
-    now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "nothing left to wait for"
-        self.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class SimulatedLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._jumping = _Jumping()
-        super().__init__(self._jumping)
-
-    def time(self) -> float:
-        return self._jumping.now
-
-
-def simulated(coroutine: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        return runner.run(coroutine)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
+PATIENT = CallPolicy(attempt_timeout=0.25, hedge=HedgePolicy(hedges=0))
 
 
 class Calls:
@@ -115,7 +88,7 @@ def test_what_cannot_be_mended_by_asking_again_is_asked_once() -> None:
 
 def test_a_hanging_service_costs_four_timeouts_and_the_waits_and_no_more() -> None:
     async def story() -> tuple[Answer[str], float]:
-        return await Calls()(hang), now()
+        return await Calls(PATIENT)(hang), now()
 
     answer, took = simulated(story())
     assert answer.value == "fallback"
@@ -153,7 +126,7 @@ def test_the_callers_remainder_shortens_the_deadline_and_every_attempt_learns_wh
         raise ERROR
 
     async def story() -> float:
-        await Calls()(attempt, remainder=0.5)
+        await Calls(PATIENT)(attempt, remainder=0.5)
         return now()
 
     took = simulated(story())
@@ -211,7 +184,7 @@ def test_an_answer_at_once_is_a_first_try() -> None:
 
 @pytest.mark.parametrize("at", [0.1, 0.2501, 0.6])
 def test_a_cancelled_call_ends_as_ignored_and_its_attempt_as_cancelled(at: float) -> None:
-    calls = Calls()
+    calls = Calls(PATIENT)
 
     async def story() -> None:
         task = asyncio.create_task(calls(hang))
@@ -239,23 +212,173 @@ def test_a_defect_in_the_attempts_own_code_is_logged_and_still_answered(
     assert "KeyError" in caplog.text
 
 
-def test_the_share_of_fallbacks_at_the_stock_rates_is_the_calculated_one() -> None:
-    """p = 0.7 * 0.7 a success within the time-out, four attempts: 0.51 ** 4 = 6.8 %."""
-    dice = random.Random(7)
+def test_the_first_real_answer_wins_and_the_slow_attempt_is_called_overtaken() -> None:
+    order = iter([hang, failing(None)])
 
-    async def unstable(seconds: float) -> str:
-        if dice.random() < 0.3:
-            raise ERROR
-        await asyncio.sleep(3.0 if dice.random() < 0.3 else 0.002)
-        return "live"
+    async def attempt(seconds: float) -> str:
+        return await next(order)(seconds)
+
+    async def story() -> tuple[Answer[str], float]:
+        return await Calls()(attempt), now()
+
+    answer, took = simulated(story())
+    assert answer.value == "live"
+    assert answer.trace.result is Result.AFTER_HEDGE
+    assert took == pytest.approx(0.1, abs=0.01)
+    assert [attempt.outcome for attempt in answer.trace.attempts] == [
+        Outcome.OK,
+        Outcome.OVERTAKEN,
+    ]
+
+
+def test_a_slow_answer_that_comes_after_all_is_taken() -> None:
+    async def attempt(seconds: float) -> str:
+        await asyncio.sleep(0.7)
+        return "late but live"
+
+    answer = simulated(Calls()(attempt))
+    assert answer.value == "late but live"
+    assert answer.trace.hedges == 4
+
+
+def test_an_answer_that_comes_during_a_back_off_ends_it() -> None:
+    calls = []
+
+    async def attempt(seconds: float) -> str:
+        calls.append(now())
+        if len(calls) == 1:
+            await asyncio.sleep(0.105)
+            return "the first one"
+        raise AttemptError(Outcome.HTTP_ERROR, "503", retry_after=1.0)
+
+    async def story() -> tuple[Answer[str], float]:
+        return await Calls()(attempt), now()
+
+    answer, took = simulated(story())
+    assert answer.value == "the first one"
+    assert took == pytest.approx(0.105, abs=0.01)
+
+
+def test_a_hanging_service_is_left_at_the_deadline_and_nothing_is_left_running() -> None:
+    async def story() -> tuple[Answer[str], float]:
+        answer = await Calls()(hang)
+        took = now()
+        await asyncio.sleep(0.01)
+        assert len(asyncio.all_tasks()) == 1
+        return answer, took
+
+    answer, took = simulated(story())
+    assert answer.trace.reason is FallbackReason.DEADLINE
+    assert took == pytest.approx(2.0, abs=0.01)
+    assert [attempt.outcome for attempt in answer.trace.attempts] == [Outcome.TIMEOUT] * 5
+
+
+def test_what_must_not_be_done_twice_is_asked_once() -> None:
+    async def story() -> Answer[str]:
+        call = ResilientCall(clock=now)
+        return await call(hang, lambda: "fallback", idempotent=False)
+
+    answer = simulated(story())
+    assert len(answer.trace.attempts) == 1
+
+
+def test_once_the_breaker_is_open_nobody_is_asked_and_the_answer_comes_at_once() -> None:
+    calls = Calls()
 
     async def story() -> None:
-        for _ in range(5000):
-            await calls(unstable)
+        for _ in range(20):
+            await calls(failing(ERROR))
+        before = now()
+        answer = await calls(failing(None))
+        assert answer.trace.reason is FallbackReason.BREAKER_OPEN
+        assert answer.trace.attempts == []
+        assert now() == before
+        await asyncio.sleep(0.5)
+        probe = await calls(failing(None))
+        assert (probe.value, probe.trace.probe) == ("live", True)
+        assert (await calls(failing(None))).trace.probe
+        await asyncio.sleep(1.0)
+        assert (await calls(failing(None))).trace.result is Result.FIRST_TRY
 
-    calls = Calls()
     simulated(story())
-    fallbacks = sum(trace.source is Source.FALLBACK for trace in calls.traces) / 5000
-    assert fallbacks == pytest.approx(0.51**4, abs=0.012)
-    attempts = sum(len(trace.attempts) for trace in calls.traces) / 5000
-    assert attempts == pytest.approx((1 - 0.51**4) / 0.49, rel=0.03)
+
+
+def test_a_cancelled_probe_gives_its_lease_back() -> None:
+    calls = Calls()
+
+    async def story() -> None:
+        for _ in range(20):
+            await calls(failing(ERROR))
+        await asyncio.sleep(0.5)
+        probe = asyncio.create_task(calls(hang))
+        await asyncio.sleep(0.1)
+        assert (await calls(failing(None))).source is Source.FALLBACK
+        probe.cancel()
+        await asyncio.gather(probe, return_exceptions=True)
+        assert (await calls(failing(None))).source is Source.LIVE
+
+    simulated(story())
+
+
+def test_a_probe_of_a_hanging_service_asks_three_times_and_ends_within_a_second() -> None:
+    calls = Calls()
+
+    async def story() -> None:
+        for _ in range(20):
+            await calls(failing(ERROR))
+        await asyncio.sleep(0.5)
+        before = now()
+        answer = await calls(hang)
+        assert answer.trace.probe
+        assert len(answer.trace.attempts) == 3
+        assert now() - before == pytest.approx(1.0, abs=0.01)
+
+    simulated(story())
+
+
+def test_without_budget_there_are_no_extras_and_the_answer_says_so() -> None:
+    policy = CallPolicy(budget=BudgetPolicy(ratio=0.0, per_second=0.0))
+    answer = simulated(Calls(policy)(failing(ERROR)))
+    assert answer.trace.reason is FallbackReason.BUDGET
+    assert len(answer.trace.attempts) == 1
+
+
+def test_the_last_real_answer_is_given_with_its_age_until_it_is_too_old() -> None:
+    calls = Calls(CallPolicy(stale=60.0, breaker=None))
+
+    async def story() -> None:
+        assert (await calls(failing(ERROR))).source is Source.FALLBACK
+        await calls(failing(None))
+        await asyncio.sleep(10.0)
+        old = await calls(failing(ERROR))
+        assert (old.value, old.source) == ("live", Source.STALE)
+        assert old.trace.age == pytest.approx(10.0, abs=0.5)
+        await asyncio.sleep(60.0)
+        assert (await calls(failing(ERROR))).value == "fallback"
+
+    simulated(story())
+
+
+@pytest.mark.parametrize("broken", ["breaker", "hedge", "budget", "board", "observe"])
+def test_a_defect_in_a_policy_never_turns_a_good_answer_into_an_error(
+    broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        hedges = 4
+        hedge_delay = window = 1.0
+
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(f"defect in {broken}.{name}")
+
+    def observe(trace: Trace) -> None:
+        raise RuntimeError("defect in observe")
+
+    async def story() -> None:
+        call = ResilientCall(clock=now, observe=observe)
+        if broken != "observe":
+            setattr(call.guard, broken, Broken())
+        assert (await call(failing(None), lambda: "fallback")).value == "live"
+        assert (await call(failing(ERROR, None), lambda: "fallback")).value == "live"
+
+    simulated(story())
+    assert "defect" in caplog.text

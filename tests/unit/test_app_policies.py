@@ -93,7 +93,7 @@ def test_there_is_another_attempt_only_when_nothing_speaks_against_it(
     reason = RetryPolicy(retries).give_up(failure, attempts, wait, deadline, at)
     if not retryable:
         assert reason is FallbackReason.NOT_RETRYABLE
-    elif attempts > retries:
+    elif attempts >= retries:
         assert reason is FallbackReason.RETRIES_EXHAUSTED
     elif at + wait > 2.0:
         assert reason is FallbackReason.DEADLINE

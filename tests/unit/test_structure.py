@@ -9,9 +9,10 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 ALLOWED: dict[str, set[str]] = {
-    "app": {"app", "shards", "workers", "monitoring"},
+    "app": {"app", "http1", "shards", "workers", "monitoring"},
     "app/resilience": {"app.resilience"},
-    "balancer": {"balancer", "workers", "monitoring"},
+    "balancer": {"balancer", "http1", "workers", "monitoring"},
+    "http1": {"http1"},
     "unstable": {"unstable", "monitoring"},
     "shards": {"shards", "monitoring"},
     "workers": {"workers"},
@@ -22,6 +23,15 @@ PURE = [
     "app/ids.py",
     "app/resilience/backoff.py",
     "app/resilience/deadline.py",
+    "app/resilience/board.py",
+    "app/resilience/breaker.py",
+    "app/resilience/budget.py",
+    "app/resilience/guard.py",
+    "app/resilience/hedge.py",
+    "app/resilience/latency.py",
+    "app/resilience/limit.py",
+    "app/resilience/stale.py",
+    "http1/answer.py",
     "app/resilience/retry.py",
     "balancer/backends.py",
     "balancer/budget.py",

@@ -210,7 +210,7 @@ async def test_a_request_longer_than_the_drain_is_cut_and_the_instance_ends(
         await asyncio.sleep(3600)
 
     upstream.script = never
-    patient = ("--upstream-deadline", "60", "--upstream-attempt-timeout", "60")
+    patient = ("--upstream-deadline", "60")
     url = f"http://127.0.0.1:{upstream.port}/data"
     instance = Instance(tmp_path, "--workers", "1", "--drain", "1", "--upstream", url, *patient)
     try:
@@ -319,9 +319,16 @@ def refused(folder: Path, *options: str, **environment: str) -> str:
         ("--name", "../app", "letters, digits"),
         ("--upstream", "127.0.0.1:4000", "http://"),
         ("--upstream-deadline", "0.001", "a number from 0.02 to 60"),
-        ("--upstream-attempt-timeout", "nan", "a number from 0.02 to 60"),
+        ("--upstream-attempt-timeout", "nan", "a number from 0 to 60"),
         ("--upstream-deadline", "abc", "a number from 0.02 to 60"),
         ("--upstream-retries", "-1", "a whole number from 0 to 10"),
+        ("--upstream-hedges", "-1", "a whole number from 0 to 10"),
+        ("--upstream-breaker-ratio", "1.2", "a number from 0.01 to 1"),
+        ("--upstream-budget-ratio", "-1", "a number from 0 to 10"),
+        ("--upstream-probe-timeout", "0.01", "a number from 0.02 to 60"),
+        ("--upstream-hedge-min", "0.5", "more than --upstream-hedge-max"),
+        ("--upstream-breaker", "maybe", "'on', 'off'"),
+        ("--limit", "-1", "a whole number from 0 to 100000"),
         ("--store", "http://127.0.0.1:1", "redis://"),
         ("--store-copies", "0", "a whole number from 1 to 64"),
         ("--store-copies", "3", "more than there are shards (1)"),

@@ -27,6 +27,7 @@ def start(
         sys.executable, "-m", "app", "--name", "app1", "--listen", f"127.0.0.1:{port}",
         "--workers", str(workers), "--upstream", upstream, "--store", store,
         "--ids-file", folder / "ids", "--metrics-dir", folder / "metrics",
+        "--upstream-file", folder / "upstream",
         "--run-dir", folder, "--access-log", log,
     ]  # fmt: skip
     where = bench.cores.measured if cpus is None else cpus

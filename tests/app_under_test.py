@@ -81,15 +81,15 @@ class RunningApp:
     async def metric(self, name: str, **labels: str) -> float:
         return (await self.samples())[sample(name, **labels)]
 
-    async def logged(self, path: str) -> list[dict[str, Any]]:
-        """Lines of the access log for a path, once there is one."""
+    async def logged(self, path: str, count: int = 1) -> list[dict[str, Any]]:
+        """Lines of the access log for a path, once there are so many."""
         for _ in range(500):
             text = (self._folder / "access.jsonl").read_text()
             lines = [json.loads(line) for line in text.splitlines()]
-            if found := [line for line in lines if line["path"] == path]:
+            if len(found := [line for line in lines if line["path"] == path]) >= count:
                 return found
             await asyncio.sleep(0.01)
-        raise AssertionError(f"no line for {path}")
+        raise AssertionError(f"not {count} lines for {path}")
 
     def pool_stops(self) -> None:
         """What the parent does first: the pool is marked, its workers go on."""

@@ -70,10 +70,12 @@ def test_twenty_failures_in_a_row_open_it_and_nineteen_do_not() -> None:
 
 def test_half_of_twenty_open_it() -> None:
     box = Box()
-    for number in range(40):
+    for number in range(19):
         box.now += 0.1
-        box.call(Verdict.FAILURE if number % 2 else Verdict.SUCCESS)
-    assert box.state.phase is Phase.OPEN
+        box.call(Verdict.SUCCESS if number % 2 else Verdict.FAILURE)
+    assert box.state.phase is Phase.CLOSED
+    box.call(Verdict.FAILURE)
+    assert box.state.openings == 1
 
 
 def test_clients_that_went_away_open_nothing() -> None:

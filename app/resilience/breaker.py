@@ -2,14 +2,15 @@
 
     closed ──(≥ 50 % of ≥ 20 calls in 10 s failed, or 20 in a row)──▶ open
     open ──(its time is over)──▶ half open ──(2 of 3 probes failed, or the first one)──▶ open
-    half open ──(2 of 3 probes succeeded)──▶ ramping ──(1 s later)──▶ closed
+    half open ──(2 of 3 probes succeeded)──▶ ramping ──(0.5 s later)──▶ closed
 
 Calls are *logical* calls, each with its retries and hedges: single attempts at the stock rates
 fail half the time, and a breaker that counted them would be open most of the time.
 
 Sources: M. Nygard, "Release It!" (2nd ed., 2018), chapter 5; the window and its minimum of calls
-as in resilience4j's CircuitBreaker; time open = `rand(1/2, 1) * min(cap, base * 2^k)`, "equal
-jitter" of "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+as in resilience4j's CircuitBreaker; time open = `rand(3/4, 1) * min(cap, base * 2^k)`, after
+"Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). With the cap of 0.75 s no second
+sees more than two probes, as long as they fail, and a service that is back is found in 0.75 s.
 
 A probe is a lease: who dies with it blocks nobody for longer than `lease`. A result counts only
 in the epoch it was asked in, so what was begun before the breaker opened cannot open it again.
@@ -62,7 +63,8 @@ class BreakerState:
 class BreakerPolicy:
     """Seconds; `ratio` of failures among at least `calls` in `window`, or `streak` in a row.
 
-    A box that asks once in 2 s harms nobody, and who starts the service again expects real data.
+    A box that asks twice a second harms nobody, and who starts the service again expects real data
+    within 2 s, of which the start itself takes up to one.
     """
 
     ratio: float = 0.5
@@ -70,9 +72,9 @@ class BreakerPolicy:
     streak: int = 20
     window: float = 10.0
     open_base: float = 0.5
-    open_cap: float = 2.0
+    open_cap: float = 0.75
     probe_timeout: float = 1.0
-    ramp: float = 1.0
+    ramp: float = 0.5
 
     @property
     def lease(self) -> float:
@@ -87,7 +89,7 @@ class BreakerPolicy:
         if state.phase is Phase.CLOSED:
             return state, Permit(state.epoch)
         if state.phase is Phase.RAMPING:
-            share = max(0.2, (now - state.since) / self.ramp)
+            share = max(0.5, (now - state.since) / self.ramp)
             return state, Permit(state.epoch) if random() < share else None
         if state.phase is Phase.OPEN:
             return state, None
@@ -174,7 +176,7 @@ class BreakerPolicy:
             Phase.OPEN,
             epoch=state.epoch + 1,
             since=now,
-            until=now + longest * (0.5 + 0.5 * random()),
+            until=now + longest * (0.75 + 0.25 * random()),
             openings=state.openings + 1,
         )
 

@@ -41,7 +41,9 @@ logger = logging.getLogger(__name__)
 
 # Seconds a service must have been given before its silence counts against it.
 FAIR = 0.5
-# A probe asks on behalf of all workers, and of a service that may be down: not too often.
+# A probe asks on behalf of all workers, and of a service that may be down, so not too often: it
+# may retry and hedge so many times. None at all would let half of the probes of a service that is
+# back, with its stock faults, report it dead.
 PROBE_EXTRAS = 2
 
 
@@ -226,7 +228,7 @@ class ResilientCall:
             if now >= expires:
                 trace.reason = FallbackReason.DEADLINE
                 raise AttemptError(Outcome.TIMEOUT, "no answer within the deadline")
-            if trace.hedges >= terms.hedges or self._probed_enough(trace):
+            if trace.hedges >= terms.hedges:
                 hedge_at = expires
             elif now >= hedge_at:
                 if terms.deadline.allows(now) and self.guard.may_spend(now):
@@ -284,13 +286,7 @@ class ResilientCall:
     def _give_up(
         self, failure: AttemptError, wait: float, terms: _Terms, trace: Trace, now: float
     ) -> FallbackReason | None:
-        if failure.retryable and self._probed_enough(trace):
-            return FallbackReason.RETRIES_EXHAUSTED
         return terms.retry.give_up(failure, len(trace.retried), wait, terms.deadline, now)
-
-    @staticmethod
-    def _probed_enough(trace: Trace) -> bool:
-        return trace.probe and len(trace.retried) + trace.hedges >= PROBE_EXTRAS
 
 
 def _failure(state: tenacity.RetryCallState) -> AttemptError:

@@ -58,7 +58,7 @@ def expect(policy: CallPolicy, rates: Rates, delay: float) -> Expectation:
         if left <= 0:
             break
     breaker = policy.breaker
-    between = 0.75 * breaker.open_cap if breaker else 0.0
+    between = 0.875 * breaker.open_cap if breaker else 0.0
     probes = 1 / between if between else 0.0
     in_outage = min(1 + policy.retry.retries, 1 + policy.budget.ratio + policy.budget.per_second)
     return Expectation(

@@ -7,6 +7,9 @@ same luck. Waiting is what takes the time here, so side by side is as fair as on
 
 from __future__ import annotations
 
+import http.client
+import json
+import time
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -14,9 +17,11 @@ from .. import asking, paced_load
 from ..bench import Bench, Measurement
 from ..paced import Outcome, Plan
 from ..peers import Contender, app, plain_app, redis, unstable
+from ..processes import ProgramError
 from ..results import Chart, Metric
 
 CASE = "stock faults"
+OUTAGE = "outage: it takes requests and never answers"
 ORIGINAL = "the original's policy"
 RATE = 80.0  # requests a second; no queue anywhere
 _ORIGINALS = ("--tries", "4", "--attempt-timeout", "2")
@@ -28,6 +33,7 @@ def run(bench: Bench) -> None:
         bench.step(f"round {number} of {bench.effort.resilience_rounds}")
         with bench.for_a_while():
             _round(bench, shards.urls, number)
+            _outage(bench, shards.urls, number)
     seconds = bench.effort.resilience_seconds
     bench.result.note(
         f"{RATE:.0f} requests/s for {seconds:.0f} s a round, one worker each. 30 % of upstream"
@@ -49,12 +55,71 @@ def _round(bench: Bench, store: str, seed: int) -> None:
         _record(bench, side.name, outcome, _upstream_calls(service) - calls)
 
 
-def _load(bench: Bench, port: int, seed: int) -> paced_load.PacedLoad:
+def _outage(bench: Bench, store: str, seed: int) -> None:
+    """Ours, two workers: the service hangs; figures from a second after the first fallback on."""
+    service = unstable.start(bench, seed)
+    side = app.start(bench, f"http://127.0.0.1:{service.port}/data", store, workers=2)
+    with _load(bench, side.port, seed) as load:
+        load.outcome()
+    _faults(service.port, {"failure_rate": 0.0, "hang_rate": 1.0})
+    with _load(
+        bench, side.port, seed, seconds=4.0
+    ) as load:  # the breaker opens
+        load.outcome()
+    probes = asking.counter(side.port, "external_probes_total")
+    calls, since = _upstream_calls(service), time.monotonic()
+    with _load(bench, side.port, seed) as load:
+        outcome = load.outcome()
+    took = time.monotonic() - since
+    probes = asking.counter(side.port, "external_probes_total") - probes
+    calls = _upstream_calls(service) - calls
+    _faults(service.port, None)
+    began = time.monotonic()
+    while asking.get_json(side.port, "/").get("source") != "live":
+        if time.monotonic() - began > 10:
+            bench.result.refuse(OUTAGE, side.name, "real data did not come back within 10 s")
+            return
+        time.sleep(0.01)
+    back = time.monotonic() - began
+    if (problem := outcome.problem()) is not None:
+        bench.result.refuse(OUTAGE, side.name, problem)
+        return
+    bench.result.add(
+        OUTAGE,
+        side.name,
+        mean=outcome.mean,
+        p50=outcome.latency["p50"],
+        p99=outcome.latency["p99"],
+        fallbacks=outcome.marked / outcome.answered,
+        probes=probes / took,
+        outage_calls=calls / took,
+        back=back,
+    )
+
+
+def _faults(port: int, rates: dict[str, float] | None) -> None:
+    """Set the faults of the unstable service; None: as it was started."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request(
+            "DELETE" if rates is None else "PUT",
+            "/faults",
+            None if rates is None else json.dumps(rates),
+            {"Content-Type": "application/json"},
+        )
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise ProgramError(f"/faults answered {answer.status}: {answer.read()[:200]!r}")
+    finally:
+        connection.close()
+
+
+def _load(bench: Bench, port: int, seed: int, seconds: float | None = None) -> paced_load.PacedLoad:
     plan = Plan(
         port=port,
         request=paced_load.head("/"),
         rate=RATE,
-        seconds=bench.effort.resilience_seconds,
+        seconds=seconds or bench.effort.resilience_seconds,
         connections=900,  # 80/s, each taking at most 8 s
         seed=seed,
         mark=plain_app.FALLBACK["message"],
@@ -94,6 +159,9 @@ MEASUREMENT = Measurement(
         Metric("p99", "p99", "seconds", "less", compared=True),
         Metric("fallbacks", "fallbacks", "share", "less", compared=True),
         Metric("calls", "upstream calls per request", better="less", compared=True),
+        Metric("probes", "probes/s while it is out", better="less"),
+        Metric("outage_calls", "upstream calls/s while it is out", better="less"),
+        Metric("back", "to real data again", "seconds", "less"),
     ),
     charts=(
         Chart("mean", "values", "Mean time of an answer"),

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
+
 from ..bench import Bench, Measurement
 from ..counting_clients import CLIENTS, CountingClients
 from ..peers import pools
@@ -67,10 +69,13 @@ def _restart(program: Program) -> None:
 
 def _kill(program: Program) -> None:
     """The worker that has worked most: helpers of some pools are children too."""
-    workers = [p for p in program.tree.processes() if p.pid != program.tree.pid]
-    busiest = max(workers, key=lambda process: sum(process.cpu_times()[:2]))
-    with suppress(ProcessLookupError):
-        os.kill(busiest.pid, signal.SIGKILL)
+    program.wait_until(lambda: _workers(program))
+    with suppress(psutil.NoSuchProcess, ValueError):  # it ended meanwhile
+        max(_workers(program), key=lambda process: sum(process.cpu_times()[:2])).kill()
+
+
+def _workers(program: Program) -> list[psutil.Process]:
+    return [process for process in program.tree.processes() if process.pid != program.tree.pid]
 
 
 MEASUREMENT = Measurement(

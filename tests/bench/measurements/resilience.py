@@ -62,9 +62,7 @@ def _outage(bench: Bench, store: str, seed: int) -> None:
     with _load(bench, side.port, seed) as load:
         load.outcome()
     _faults(service.port, {"failure_rate": 0.0, "hang_rate": 1.0})
-    with _load(
-        bench, side.port, seed, seconds=4.0
-    ) as load:  # the breaker opens
+    with _load(bench, side.port, seed, seconds=4.0) as load:  # the breaker opens
         load.outcome()
     probes = asking.counter(side.port, "external_probes_total")
     calls, since = _upstream_calls(service), time.monotonic()

@@ -231,7 +231,7 @@ class ResilientCall:
             if trace.hedges >= terms.hedges:
                 hedge_at = expires
             elif now >= hedge_at:
-                if terms.deadline.allows(now) and self.guard.may_spend(now):
+                if terms.deadline.allows(now) and self.guard.may_spend(now, trace.probe):
                     trace.hedges += 1
                     race.launch(Kind.HEDGE)
                 hedge_at = now + terms.delay
@@ -249,7 +249,7 @@ class ResilientCall:
             now = self._clock()
             reason = self._give_up(_failure(state), state.upcoming_sleep, terms, trace, now)
             if reason is None and not paid:
-                paid = self.guard.may_spend(now)
+                paid = self.guard.may_spend(now, trace.probe)
                 reason = None if paid else FallbackReason.BUDGET
             trace.reason = reason
             if reason in (None, FallbackReason.NOT_RETRYABLE):

@@ -336,6 +336,26 @@ def test_a_probe_of_a_hanging_service_asks_three_times_and_ends_within_a_second(
     simulated(story())
 
 
+def test_what_an_outage_has_cost_is_not_missing_when_the_service_is_back() -> None:
+    calls = Calls(CallPolicy(budget=BudgetPolicy(ratio=1.5, per_second=0.0)))
+
+    async def story() -> None:
+        await asyncio.sleep(100.0)
+        for _ in range(20):
+            await calls(failing(ERROR))
+        assert calls.traces[-1].reason is FallbackReason.BUDGET
+        await asyncio.sleep(0.5)
+        for _ in range(2):  # probes
+            assert (await calls(failing(ERROR, None))).source is Source.LIVE
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            await calls(failing(None))
+        again = await calls(failing(ERROR, ERROR, None))
+        assert again.source is Source.LIVE
+
+    simulated(story())
+
+
 def test_without_budget_there_are_no_extras_and_the_answer_says_so() -> None:
     policy = CallPolicy(budget=BudgetPolicy(ratio=0.0, per_second=0.0))
     answer = simulated(Calls(policy)(failing(ERROR)))

@@ -82,6 +82,7 @@ class CallMetrics:
             self._hedges.inc(trace.hedges)
         if trace.probe:
             self._probes.inc()
+            return  # nobody waited for it, so it is no answer to anybody
         self._results[trace.result].inc()
         if trace.result is not Result.CANCELLED:
             self._answers[trace.source].inc()

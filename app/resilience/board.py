@@ -153,9 +153,12 @@ class Board:
         return one, other
 
     def spent(self, window: float, now: float) -> tuple[float, float]:
-        """Calls and extras in the window; those of other workers up to 0.1 s late."""
+        """Calls and extras in the window, and since the breaker last changed; those of other
+        workers up to 0.1 s late."""
         if not 0 <= self._spent_until - now <= _FRESH:
-            self._spent = self.counted(CALLS, EXTRAS, window, now)
+            since = self._words[_RECORDS[self._ints[_HOLDS] & 1] + 2]
+            recent = min(window, now - since) if since <= now else window
+            self._spent = self.counted(CALLS, EXTRAS, recent, now)
             self._spent_until = now + _FRESH
         return self._spent
 

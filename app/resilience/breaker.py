@@ -163,20 +163,27 @@ class BreakerPolicy:
         good = state.successes + (verdict is Verdict.SUCCESS)
         bad = state.failures + (verdict is Verdict.FAILURE)
         if good == 0 or bad > PROBES // 2:
-            return self._open(state, now, random)
+            # A probe that hung has been time enough: the next may follow at once.
+            return self._open(state, now, random, begun=state.since)
         if good > PROBES // 2:
             return BreakerState(
                 Phase.RAMPING, epoch=state.epoch + 1, since=now, openings=state.openings
             )
         return replace(state, successes=good, failures=bad)
 
-    def _open(self, state: BreakerState, now: float, random: Callable[[], float]) -> BreakerState:
+    def _open(
+        self,
+        state: BreakerState,
+        now: float,
+        random: Callable[[], float],
+        begun: float | None = None,
+    ) -> BreakerState:
         longest = min(self.open_cap, self.open_base * 2.0 ** min(state.openings, 64))
         return BreakerState(
             Phase.OPEN,
             epoch=state.epoch + 1,
             since=now,
-            until=now + longest * (0.75 + 0.25 * random()),
+            until=max(now, (now if begun is None else begun) + longest * (0.75 + 0.25 * random())),
             openings=state.openings + 1,
         )
 

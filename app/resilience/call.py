@@ -15,6 +15,7 @@ that is too much must be refused before any of it is done.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
@@ -25,7 +26,7 @@ from typing import Generic, TypeVar, cast
 import tenacity
 
 from .board import Board
-from .breaker import BreakerPolicy
+from .breaker import BreakerPolicy, Permit
 from .budget import BudgetPolicy
 from .deadline import Deadline
 from .guard import Guard
@@ -113,6 +114,7 @@ class ResilientCall:
         self._clock = clock
         self._dice = dice
         self._last_good = LastGood(policy.stale)
+        self._probes: set[asyncio.Future[None]] = set()
 
     async def __call__(
         self,
@@ -162,12 +164,46 @@ class ResilientCall:
             trace.reason = FallbackReason.DEADLINE
             raise AttemptError(Outcome.TIMEOUT, "the caller has no time left for an attempt")
         permit = self.guard.admit(now)
+        if permit is not None and permit.probe >= 0:
+            self._probe(attempt, permit, now, idempotent)
+            permit = None
         if permit is None:
             trace.reason = FallbackReason.BREAKER_OPEN
             raise AttemptError(Outcome.CANCELLED, "the breaker is open")
+        return await self._admitted(attempt, permit, deadline, trace, idempotent)
+
+    def _probe(
+        self, attempt: AttemptFunction[T], permit: Permit, now: float, idempotent: bool
+    ) -> None:
+        """Try the service out beside the caller, who need not wait for what is likely dead."""
+
+        async def look() -> None:
+            trace = Trace(probe=True)
+            try:
+                deadline = Deadline.after(self.policy.deadline, None, now)
+                await self._admitted(attempt, permit, deadline, trace, idempotent)
+            except AttemptError:
+                trace.result = Result.FALLBACK
+            finally:
+                trace.seconds = self._clock() - now
+                self._tell(trace)
+
+        task = asyncio.ensure_future(look())
+        self._probes.add(task)  # the loop alone would not keep it
+        task.add_done_callback(self._probes.discard)
+
+    async def _admitted(
+        self,
+        attempt: AttemptFunction[T],
+        permit: Permit,
+        deadline: Deadline,
+        trace: Trace,
+        idempotent: bool,
+    ) -> T:
+        """A call that the breaker lets pass, and hears of when it has ended."""
+        now = self._clock()
         verdict = Verdict.IGNORED
         try:
-            trace.probe = permit.probe >= 0
             terms = self._terms(deadline, idempotent, trace.probe, now)
             value = await self._attempts(attempt, terms, trace)
             verdict = Verdict.SUCCESS
@@ -231,7 +267,7 @@ class ResilientCall:
             if trace.hedges >= terms.hedges:
                 hedge_at = expires
             elif now >= hedge_at:
-                if terms.deadline.allows(now) and self.guard.may_spend(now):
+                if terms.deadline.allows(now) and self.guard.may_spend(now, trace.probe):
                     trace.hedges += 1
                     race.launch(Kind.HEDGE)
                 hedge_at = now + terms.delay
@@ -249,7 +285,7 @@ class ResilientCall:
             now = self._clock()
             reason = self._give_up(_failure(state), state.upcoming_sleep, terms, trace, now)
             if reason is None and not paid:
-                paid = self.guard.may_spend(now)
+                paid = self.guard.may_spend(now, trace.probe)
                 reason = None if paid else FallbackReason.BUDGET
             trace.reason = reason
             if reason in (None, FallbackReason.NOT_RETRYABLE):

@@ -100,9 +100,14 @@ class Guard:
         return policy.ended(state, permit, verdict, counted, now, self.random), None
 
     @_or(True)
-    def may_spend(self, now: float) -> bool:
-        """Whether a retry or hedge is within the budget; if so, it counts as made."""
-        if not self.budget.allows(*self.board.spent(self.budget.window, now)):
+    def may_spend(self, now: float, probe: bool) -> bool:
+        """Whether a retry or hedge is within the budget; if so, it counts as made.
+
+        What was spent on an outage is forgotten when the breaker closes, or the first seconds of
+        a service that is back would go without; and there are too few probes to need a budget.
+        """
+        within = self.budget.allows(*self.board.spent(self.budget.window, now))
+        if not (probe or within):
             return False
         self.board.note_extra(now)
         return True

@@ -18,9 +18,9 @@ class LimitPolicy:
     `most` 0 switches it off.
     """
 
-    slow: float = 0.200
+    slow: float = 1.0
     backoff: float = 0.9
-    least: int = 32
+    least: int = 64
     most: int = 1024
     settle: float = 0.1
 

@@ -112,6 +112,17 @@ def test_an_outage_of_a_minute_sees_at_most_two_probes_a_second_whatever_the_loa
         assert sum(second <= at < second + 1 for at in asked) <= 2
 
 
+def test_after_a_probe_that_hung_the_next_may_follow_at_once() -> None:
+    box = opened()
+    box.now = box.state.until
+    probe = box.admit()
+    assert probe is not None
+    box.now += POLICY.probe_timeout
+    box.end(probe, Verdict.FAILURE)
+    assert box.admit() is not None
+    assert box.admit() is None
+
+
 def test_the_first_probe_goes_alone_and_its_success_lets_two_more_go() -> None:
     box = opened()
     box.now = box.state.until

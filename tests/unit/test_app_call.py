@@ -294,10 +294,13 @@ def test_once_the_breaker_is_open_nobody_is_asked_and_the_answer_comes_at_once()
         assert answer.trace.attempts == []
         assert now() == before
         await asyncio.sleep(0.5)
-        probe = await calls(failing(None))
-        assert (probe.value, probe.trace.probe) == ("live", True)
-        assert (await calls(failing(None))).trace.probe
-        await asyncio.sleep(1.0)
+        for _ in range(2):  # nobody waits for a probe, not even who caused it
+            before = now()
+            assert (await calls(failing(None))).trace.reason is FallbackReason.BREAKER_OPEN
+            assert now() == before
+            await asyncio.sleep(0.01)
+        assert [trace.result for trace in calls.traces if trace.probe] == [Result.FIRST_TRY] * 2
+        await asyncio.sleep(0.5)
         assert (await calls(failing(None))).trace.result is Result.FIRST_TRY
 
     simulated(story())
@@ -310,12 +313,19 @@ def test_a_cancelled_probe_gives_its_lease_back() -> None:
         for _ in range(20):
             await calls(failing(ERROR))
         await asyncio.sleep(0.5)
-        probe = asyncio.create_task(calls(hang))
+        await calls(hang)
         await asyncio.sleep(0.1)
-        assert (await calls(failing(None))).source is Source.FALLBACK
+        (probe,) = asyncio.all_tasks() - {asyncio.current_task()} - _attempts()
         probe.cancel()
         await asyncio.gather(probe, return_exceptions=True)
+        for _ in range(2):
+            await calls(failing(None))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
         assert (await calls(failing(None))).source is Source.LIVE
+
+    def _attempts() -> set[asyncio.Task[Any]]:
+        return {t for t in asyncio.all_tasks() if "hang" in repr(t.get_coro())}
 
     simulated(story())
 
@@ -327,11 +337,33 @@ def test_a_probe_of_a_hanging_service_asks_three_times_and_ends_within_a_second(
         for _ in range(20):
             await calls(failing(ERROR))
         await asyncio.sleep(0.5)
-        before = now()
-        answer = await calls(hang)
-        assert answer.trace.probe
-        assert len(answer.trace.attempts) == 3
-        assert now() - before == pytest.approx(1.0, abs=0.01)
+        await calls(hang)
+        await asyncio.sleep(1.1)
+        (probe,) = [trace for trace in calls.traces if trace.probe]
+        assert len(probe.attempts) == 3
+        assert probe.seconds == pytest.approx(1.0, abs=0.01)
+
+    simulated(story())
+
+
+def test_what_an_outage_has_cost_is_not_missing_when_the_service_is_back() -> None:
+    calls = Calls(CallPolicy(budget=BudgetPolicy(ratio=1.5, per_second=0.0)))
+
+    async def story() -> None:
+        await asyncio.sleep(100.0)
+        for _ in range(20):
+            await calls(failing(ERROR))
+        assert calls.traces[-1].reason is FallbackReason.BUDGET
+        await asyncio.sleep(0.5)
+        for _ in range(2):  # probes
+            await calls(failing(ERROR, None))
+            await asyncio.sleep(0.1)
+        assert [t.result for t in calls.traces if t.probe] == [Result.AFTER_RETRY] * 2
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            await calls(failing(None))
+        again = await calls(failing(ERROR, ERROR, None))
+        assert again.source is Source.LIVE
 
     simulated(story())
 

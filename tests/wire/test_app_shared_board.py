@@ -53,7 +53,7 @@ while True:  # every field of a state is its epoch: a torn one would show
     epoch += 1
     state = BreakerState(Phase.OPEN, epoch, epoch, epoch, epoch, epoch, epoch, epoch, (epoch,) * 3)
     shared.board.change(lambda _: (state, None), None)
-    guard.may_spend(time.monotonic())
+    guard.may_spend(time.monotonic(), False)
     shared.board.took(0.002, time.monotonic())
 """
 )

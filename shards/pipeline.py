@@ -79,6 +79,11 @@ class Pipeline(asyncio.Protocol):
         queued.append((future, meter, self._turn))
         return future
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be sent on it any more."""
+        return self._ended is not None
+
     def close(self, reason: Exception | None = None) -> None:
         """End it now; who waits gets the reason."""
         self._end(reason or ConnectionError("the store was closed"))

@@ -54,7 +54,7 @@ class Shard:
         self._settings = settings
         self._claim = claim
         self._link: Pipeline | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[Pipeline] | None = None
         self._probing: asyncio.Task[None] | None = None
         self._meters = {op: _Meter(recorder, self, op) for op in get_args(Op)}
         self._next_log = 0.0
@@ -128,18 +128,19 @@ class Shard:
             raise ShardError(self.name, self.absent.reason)
         started = time.perf_counter()
         try:
-            await self._connected()
+            link = await self._connected()
         except (OSError, ShardError) as error:
             raise self._meters[op].failed(time.perf_counter() - started, error) from error
-        return await self.send(op, database, *commands)
+        # On this one and no other: one that ends at once must not be opened over and over.
+        return await link.send(self._meters[op], database, *commands)
 
-    async def _connected(self) -> None:
+    async def _connected(self) -> Pipeline:
         """One attempt, however many wait for it."""
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
-        await asyncio.shield(self._opening)
+        return await asyncio.shield(self._opening)
 
-    async def _open(self) -> None:
+    async def _open(self) -> Pipeline:
         try:
             link = await self._reach()
             try:
@@ -152,8 +153,10 @@ class Shard:
             raise
         finally:
             self._opening = None
-        self._link = link
+        if not link.ended:
+            self._link = link
         self.absent = None
+        return link
 
     async def _reach(self) -> Pipeline:
         """A connection, with the password given. Raises OSError or ShardError."""

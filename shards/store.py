@@ -1,6 +1,6 @@
 """The store: every record on the shards that own it. Edge.
 
-The invariant, held by tests/unit/test_shards_invariant.py and the drills: *a record that was
+The invariant, held to by tests/wire/test_shards_copies.py and the drills: *a record that was
 acknowledged (REPLICATED or DEGRADED) has both copies, or one copy and, on the same shard, a hint
 naming the other.* So any one shard may be lost at any moment, with its disk.
 """

@@ -65,7 +65,8 @@ COUNT = Number(0, 2**53, whole=True)
 @option(
     "--store-copies",
     type=Number(1, 64, whole=True),
-    default=1,
+    default=None,
+    show_default="2, with one server 1",
     envvar="STORE_COPIES",
     help="Servers each record is written to.",
 )

@@ -140,6 +140,25 @@ METRICS: tuple[Metric, ...] = (
         ("shard", "op"),
         REDIS_SECONDS,
     ),
+    Metric(
+        "store_copies_made_total",
+        "counter",
+        "Missing copies of records made good, by how they were found missing.",
+        ("why",),
+    ),
+    Metric(
+        "store_hints",
+        "gauge",
+        "Records a shard lacks that others keep for it.",
+        ("shard",),
+        merge="max",
+    ),
+    Metric(
+        "store_writes_total",
+        "counter",
+        "Records by what became of them: replicated, degraded (a copy is missing), none.",
+        ("stored",),
+    ),
     # every worker pool (app, balancer)
     Metric("workers", "gauge", "Workers of the pool by state.", ("state",)),
     Metric("worker_restarts_total", "counter", "Workers replaced, by reason.", ("reason",)),

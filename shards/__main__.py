@@ -55,12 +55,12 @@ def main() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def status(urls: tuple[str, ...], as_json: bool) -> None:
-    """Each shard's address, state, records, memory and durability.
+    """Each shard's address, state, records, memory, durability, and what it has yet to get.
 
     Exit code 0 when every shard is up, 1 when one is down or still loading.
     """
     logging.getLogger("shards").setLevel(logging.ERROR)  # the table says what failed
-    shards = asyncio.run(_ask(StoreSettings(urls)))
+    shards = asyncio.run(_ask(StoreSettings(urls, connect_timeout_seconds=1.0)))
     if as_json:
         click.echo(
             json.dumps({"shards": [dataclasses.asdict(shard) for shard in shards]}, indent=2)
@@ -74,7 +74,7 @@ def status(urls: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _ask(settings: StoreSettings) -> list[ShardStatus]:
-    store = ShardedStore(settings)
+    store = ShardedStore(settings, claim=False)
     try:
         return await store.status()
     finally:
@@ -83,7 +83,7 @@ async def _ask(settings: StoreSettings) -> list[ShardStatus]:
 
 def _table(shards: list[ShardStatus]) -> Table:
     table = Table(box=None)
-    for column in ("shard", "address", "state", "records", "memory", "AOF"):
+    for column in ("shard", "address", "state", "records", "memory", "AOF", "healing"):
         table.add_column(column, no_wrap=column != "state")
     for shard in shards:
         state = f"[{_COLOURS[shard.state]}]{shard.state}[/]"
@@ -94,8 +94,16 @@ def _table(shards: list[ShardStatus]) -> Table:
             "-" if shard.records is None else f"{shard.records:,}",
             _memory(shard),
             {True: "on", False: "[red]off[/]", None: "-"}[shard.aof_enabled],
+            _healing(shard),
         )
     return table
+
+
+def _healing(shard: ShardStatus) -> str:
+    parts = [f"{shard.hints:,} to come"] if shard.hints else []
+    if shard.scan_done is not None:
+        parts.append(f"all copied anew: {shard.scan_done:,} of {shard.scan_total:,}")
+    return ", ".join(parts) or "-"
 
 
 def _memory(shard: ShardStatus) -> str:

@@ -36,27 +36,29 @@ class ShardAddress:
 class StoreSettings:
     """Settings of one store; raises ValueError naming the value and what is allowed.
 
-    `urls`: one a shard, see ShardAddress. `ttl_seconds`: records expire after it, 0 = never.
-    `operation_timeout_seconds`: all that one command may take, its wait for a connection
-    included. `connections`: at most as many to each shard; over it callers wait their turn.
+    `urls`: one a shard, see ShardAddress. `copies` of each record, None: 2, or 1 with one shard.
+    `ttl_seconds`: records expire after it, 0 = never. `operation_timeout_seconds`: all that one
+    command may take. `hedge_seconds`: how long the first owner may be silent before the second
+    is read too. `heal_records_per_second`: how fast lost copies are made good.
     """
 
     urls: tuple[str, ...] = field(repr=False)  # may hold passwords
-    copies: int = 1
+    copies: int | None = None
     ttl_seconds: float = 86400.0
     value_limit_bytes: int = 64 * 1024
     # Over loopback p99.9 lies far below both. redis-py's own 5 s and 10 retries make a stopped
     # shard cost 3-5 s and a hung one 59 s a command.
     connect_timeout_seconds: float = 0.1
     operation_timeout_seconds: float = 0.25
-    connections: int = 16
+    hedge_seconds: float = 0.02
+    heal_records_per_second: float = 2000.0
 
     def __post_init__(self) -> None:
         shards = len(self.addresses)
-        if self.copies > shards:
+        if self.copies is not None and self.copies > shards:
             raise ValueError(f"copies {self.copies}: more than there are shards ({shards})")
-        if self.copies != 1:
-            raise ValueError(f"copies {self.copies}: must be 1, each record lies on one shard")
+        if self.copies is not None and self.copies < 1:
+            raise ValueError(f"copies {self.copies}: must be at least 1")
         if self.ttl_seconds != 0 and not 0.001 <= self.ttl_seconds <= _CENTURY:
             raise ValueError(
                 f"ttl_seconds {self.ttl_seconds}: must be 0 (records never expire)"
@@ -65,10 +67,19 @@ class StoreSettings:
         for name in ("connect_timeout_seconds", "operation_timeout_seconds"):
             if not 0.001 <= getattr(self, name) <= 60:
                 raise ValueError(f"{name} {getattr(self, name)}: must be from 0.001 to 60")
-        if not 1 <= self.connections <= 1024:
-            raise ValueError(f"connections {self.connections}: must be from 1 to 1024")
+        if not 0.001 <= self.hedge_seconds <= 60:
+            raise ValueError(f"hedge_seconds {self.hedge_seconds}: must be from 0.001 to 60")
+        if not 1 <= self.heal_records_per_second <= 1_000_000:
+            raise ValueError(
+                f"heal_records_per_second {self.heal_records_per_second}: must be from 1 to 1000000"
+            )
         if not 1 <= self.value_limit_bytes <= 2**24:
             raise ValueError(f"value_limit_bytes {self.value_limit_bytes}: must be 1 to {2**24}")
+
+    @property
+    def copies_kept(self) -> int:
+        """Copies of each record."""
+        return self.copies or min(2, len(self.urls))
 
     @property
     def addresses(self) -> tuple[ShardAddress, ...]:

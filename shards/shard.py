@@ -1,6 +1,9 @@
-"""One shard: connections to one Redis server, each command bounded in time and counted. Edge.
+"""One shard: a connection to one Redis server, each command bounded in time and counted. Edge.
 
-Each shard has its own connections and its own queue for them, so a slow one holds up nobody else.
+Each shard has its own connection, so a slow one holds up nobody else. A shard that is not there
+is *absent*: nothing is sent to it, whoever asks is told at once. One that answers but takes no
+writes (full, read-only, cannot write its disk) *refuses*. A probe every 200 ms finds out when
+that is over; while all is well there is none.
 """
 
 from __future__ import annotations
@@ -8,179 +11,268 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
+import random
+import secrets
 import time
-from typing import Any, Literal, cast, get_args
-
-from redis.asyncio.connection import Connection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.maint_notifications import MaintNotificationsConfig
+from typing import Literal, cast, get_args
 
 from monitoring.page import Recorder
 
 from .errors import ShardError, ShardTimeoutError
+from .layout import HOUSEKEEPING, IDENTITY, PROBE, Command
+from .pipeline import Meter, Pipeline, Reply, ReplyError
 from .settings import ShardAddress, StoreSettings
 
-Op = Literal["get", "set", "probe"]  # probe: the server is asked about itself, not for a record
-Reply = bytes | int | None | list["Reply"]
+# probe: the server is asked about itself, not for a record; heal: copies made good
+Op = Literal["get", "set", "probe", "heal"]
 
 _log = logging.getLogger(__name__)
-_ERRNO = re.compile(r"Error (\d+) (?:connecting|while)")  # how redis-py words an OSError
 _LOG_EVERY = 10.0  # seconds; a dead shard fails thousands of times, one line says it
+_PROBE_EVERY = 0.2  # seconds
+_REFUSALS = ("OOM", "READONLY", "MISCONF", "LOADING", "EXECABORT", "NOREPLICAS")
 
 
 class Shard:
-    """The client of one Redis server. Connects when first used; nothing here retries."""
+    """The client of one Redis server. Connects when first used; nothing here retries.
 
-    def __init__(self, address: ShardAddress, settings: StoreSettings, recorder: Recorder) -> None:
+    `claim`: a server that has no identity yet is given one.
+    """
+
+    def __init__(
+        self,
+        address: ShardAddress,
+        settings: StoreSettings,
+        recorder: Recorder,
+        *,
+        claim: bool = True,
+    ) -> None:
         self.name = address.name
         self.address = address
-        self._timeout = settings.operation_timeout_seconds
-        self._pool = _pool(address, settings)
-        # First come, first served. redis-py's BlockingConnectionPool is not: with 32 callers on
-        # 16 connections some waited for 250 ms although a command took 40 us.
-        self._turns = asyncio.Semaphore(settings.connections)
-        self._meters = {op: _Meter(recorder, self.name, op) for op in get_args(Op)}
+        self.identity: bytes | None = None  # as of the last connection
+        self.absent: ShardError | None = None
+        self.refuses: ShardError | None = None
+        self._settings = settings
+        self._claim = claim
+        self._link: Pipeline | None = None
+        self._opening: asyncio.Task[Pipeline] | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._meters = {op: _Meter(recorder, self, op) for op in get_args(Op)}
         self._next_log = 0.0
 
-    async def execute(self, op: Op, *command: bytes | str | int) -> Reply:
-        """The server's reply to one command, counted as `op`.
+    @property
+    def writable(self) -> bool:
+        return self.absent is None and self.refuses is None
 
-        Raises ShardTimeoutError when the time-out passed first (the command may have been carried
-        out) and ShardError for anything else that is no reply: refused, cut, an error reply.
-        A cancelled caller counts as nothing.
+    def send(self, op: Op, database: int, *commands: Command) -> asyncio.Future[Reply]:
+        """The reply to one command, or to several as one transaction, counted as `op`.
+
+        It fails with ShardTimeoutError when the time-out passed first (the command may have been
+        carried out) and with ShardError for anything else that is no reply: refused, cut, an
+        error reply. Whoever does not want it any more cancels it.
         """
-        meter = self._meters[op]
-        started = time.perf_counter()
-        try:
-            reply = await self._exchange(command)
-        except (RedisError, OSError) as error:
-            failure = self._failed(op, error)
-            (meter.timeout if isinstance(failure, ShardTimeoutError) else meter.error).inc()
-            meter.seconds.observe(time.perf_counter() - started)
-            raise failure from error
-        meter.ok.inc()
-        meter.seconds.observe(time.perf_counter() - started)
-        return reply
+        if self._link is not None:
+            return self._link.send(self._meters[op], database, *commands)
+        return asyncio.ensure_future(self._connect_and_send(op, database, commands))
+
+    async def execute(self, op: Op, database: int, *commands: Command) -> Reply:
+        """As `send`, waited for."""
+        return await self.send(op, database, *commands)
 
     async def close(self) -> None:
-        """Close every connection; commands on their way fail."""
-        await self._pool.aclose()
+        """Close the connection; commands on their way fail."""
+        for task in (self._probing, self._opening):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._probing = self._opening = None
+        if self._link is not None:
+            self._link.close()
 
-    async def _exchange(self, command: tuple[bytes | str | int, ...]) -> Reply:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout
-        connection = await self._send(command, deadline)
+    async def interview(self, *commands: Command) -> list[Reply]:
+        """Replies to questions about the server itself, on a connection of their own, to
+        whatever answers there, without regard to what is known of it. Raises ShardError."""
         try:
-            # redis-py's own read time-out, which drops the connection: the late reply must
-            # never be taken for the next command's. A cancelled read drops it too.
-            connection.socket_timeout = max(deadline - loop.time(), 0.001)
-            return cast("Reply", await connection.read_response())
-        finally:
-            await self._give_back(connection)
-
-    async def _send(self, command: tuple[bytes | str | int, ...], deadline: float) -> Connection:
-        """The connection on which the command was sent. Raises TimeoutError at the deadline.
-
-        Cutting this short is harmless: no reply is awaited yet, and a connection cut while
-        writing is dropped by redis-py.
-        """
-        async with asyncio.timeout_at(deadline):
-            await self._turns.acquire()
+            link = await self._reach()
             try:
-                connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-            except BaseException:
-                self._turns.release()
-                raise
-            try:
-                connection.socket_timeout = None  # bounded above; a number costs a task a write
-                await connection.send_command(*command, check_health=False)
-            except BaseException:
-                await self._give_back(connection)
-                raise
-        return cast("Connection", connection)
+                asked = [link.send(self._meters["probe"], HOUSEKEEPING, one) for one in commands]
+                return await asyncio.gather(*asked)
+            finally:
+                link.close()
+        except OSError as error:
+            raise self.failure("probe", error) from error
 
-    async def _give_back(self, connection: Connection) -> None:
-        try:
-            await self._pool.release(connection)
-        finally:
-            self._turns.release()
-
-    def _failed(self, op: Op, error: Exception) -> ShardError:
-        """The failure in the store's own terms; now and then it is logged."""
-        failure: ShardError
-        if isinstance(error, TimeoutError | RedisTimeoutError):
-            failure = ShardTimeoutError(
-                self.name, str(error) or f"no answer in {self._timeout:g} s"
-            )
-        else:
-            failure = ShardError(self.name, _reason(error))
+    def failure(self, op: Op, error: Exception) -> ShardError:
+        """What went wrong, in the store's own terms; now and then it is logged. That a probe was
+        refused is not: it says what is known."""
+        if isinstance(error, ShardError):
+            return error
+        kind = ShardTimeoutError if isinstance(error, TimeoutError) else ShardError
+        failure = kind(self.name, _reason(error))
+        if op == "set" and isinstance(error, ReplyError) and failure.reason.startswith(_REFUSALS):
+            self.refuses = failure
+            self._probe()
         now = time.monotonic()
-        if now >= self._next_log:
+        if now >= self._next_log and not (op == "probe" and isinstance(error, ReplyError)):
             self._next_log = now + _LOG_EVERY
             _log.warning(
                 "shard %s (%s): %s failed: %s", self.name, self.address, op, failure.reason
             )
         return failure
 
+    # The connection
 
-class _Meter:
+    async def _connect_and_send(
+        self, op: Op, database: int, commands: tuple[Command, ...]
+    ) -> Reply:
+        if self.absent is not None:
+            raise ShardError(self.name, self.absent.reason)
+        started = time.perf_counter()
+        try:
+            link = await self._connected()
+        except (OSError, ShardError) as error:
+            raise self._meters[op].failed(time.perf_counter() - started, error) from error
+        # On this one and no other: one that ends at once must not be opened over and over.
+        return await link.send(self._meters[op], database, *commands)
+
+    async def _connected(self) -> Pipeline:
+        """One attempt, however many wait for it."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Pipeline:
+        try:
+            link = await self._reach()
+            try:
+                self.identity = await self._identify(link)
+            except BaseException:
+                link.close()
+                raise
+        except (OSError, ShardError) as error:
+            self._is_absent(error)
+            raise
+        finally:
+            self._opening = None
+        if not link.ended:
+            self._link = link
+        self.absent = None
+        return link
+
+    async def _reach(self) -> Pipeline:
+        """A connection, with the password given. Raises OSError or ShardError."""
+        address, settings = self.address, self._settings
+        try:
+            async with asyncio.timeout(settings.connect_timeout_seconds):
+                _, link = await asyncio.get_running_loop().create_connection(
+                    lambda: Pipeline(settings.operation_timeout_seconds, self._lost),
+                    address.host,
+                    address.port,
+                )
+        except TimeoutError:
+            limit = settings.connect_timeout_seconds
+            raise TimeoutError(f"no connection in {limit:g} s") from None
+        if address.password is not None:
+            user = (address.username,) if address.username else ()
+            try:
+                await link.send(self._meters["probe"], 0, (b"AUTH", *user, address.password))
+            except BaseException:
+                link.close()
+                raise
+        return link
+
+    async def _identify(self, link: Pipeline) -> bytes | None:
+        """Who the server says it is. Raises ShardError when it is another shard."""
+        meter = self._meters["probe"]
+        identity = await link.send(meter, HOUSEKEEPING, (b"GET", IDENTITY))
+        if identity is None and self._claim:
+            identity = await self._christen(link)
+        if not isinstance(identity, bytes):
+            return None
+        known_as = identity.partition(b" ")[0].decode(errors="replace")
+        if known_as != self.name:
+            raise ShardError(
+                self.name,
+                f"this server is shard {known_as}, not {self.name}: are addresses mixed up?"
+                " (if its data is not wanted, FLUSHALL frees it)",
+            )
+        return identity
+
+    async def _christen(self, link: Pipeline) -> Reply:
+        meter = self._meters["probe"]
+        mine = f"{self.name} {secrets.token_hex(8)}"
+        try:
+            await link.send(meter, HOUSEKEEPING, (b"SET", IDENTITY, mine, b"NX"))
+        except ShardError:  # full or read-only: it may be read all the same
+            return None
+        return await link.send(meter, HOUSEKEEPING, (b"GET", IDENTITY))
+
+    def _lost(self, link: Pipeline, reason: Exception) -> None:
+        if link is not self._link:
+            return
+        self._link = None
+        if isinstance(reason, TimeoutError):
+            self._is_absent(reason)
+
+    def _is_absent(self, reason: Exception) -> None:
+        kind = ShardTimeoutError if isinstance(reason, TimeoutError) else ShardError
+        self.absent = reason if isinstance(reason, ShardError) else kind(self.name, _reason(reason))
+        self._probe()
+
+    # The probe
+
+    def _probe(self) -> None:
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probe_until_well())
+
+    async def _probe_until_well(self) -> None:
+        since = time.monotonic()
+        while True:
+            await asyncio.sleep(_PROBE_EVERY * random.uniform(0.9, 1.1))  # noqa: S311
+            try:
+                if self._link is None:
+                    await self._connected()
+                await self.send("probe", HOUSEKEEPING, (b"SET", PROBE, 1, b"PX", 10_000))
+            except (OSError, ShardError) as error:
+                if self._link is not None:  # it answers
+                    self.absent, self.refuses = None, self.failure("probe", error)
+                continue
+            self.absent = self.refuses = None
+            self._next_log = 0.0
+            _log.info(
+                "shard %s (%s) is back after %.1f s",
+                self.name, self.address, time.monotonic() - since,
+            )  # fmt: skip
+            return
+
+
+class _Meter(Meter):
     """What is counted of one operation on one shard; all at 0 from the start."""
 
-    def __init__(self, recorder: Recorder, shard: str, op: str) -> None:
-        self.ok, self.error, self.timeout = (
-            recorder.counter("redis_operations_total", shard=shard, op=op, result=result)
+    def __init__(self, recorder: Recorder, shard: Shard, op: Op) -> None:
+        self._ok, self._error, self._timeout = (
+            recorder.counter("redis_operations_total", shard=shard.name, op=op, result=result)
             for result in ("ok", "error", "timeout")
         )
-        self.seconds = recorder.histogram("redis_operation_duration_seconds", shard=shard, op=op)
+        self._seconds = recorder.histogram(
+            "redis_operation_duration_seconds", shard=shard.name, op=op
+        )
+        self._shard = shard
+        self._op = op
 
+    def succeeded(self, seconds: float) -> None:
+        self._ok.inc()
+        self._seconds.observe(seconds)
 
-class _Connection(Connection):
-    """A connection that knows when it was reset while it was idle, and takes no farewell.
-
-    redis-py looks for an orderly end only; it would write to a reset one, which loses that
-    operation and, on uvloop, raises a RuntimeError that is no Redis error. It waits for the end
-    of a connection it closes, and lets the operation fail that only wanted a new one when this
-    takes long ("Timed out closing connection after 0.1").
-    """
-
-    async def disconnect(self, nowait: bool = False, *why: Any, **reason: Any) -> None:
-        """What is closed has nothing left to say: every reply was read, or nobody wants it."""
-        if self._writer is not None:
-            self._writer.transport.abort()
-        await super().disconnect(True, *why, **reason)
-
-    async def can_read(self) -> bool:
-        """True for anything but a quiet, open connection: the pool then opens a new one."""
-        reset = self._reader is not None and self._reader.exception() is not None
-        return reset or bool(await super().can_read())
-
-
-def _pool(address: ShardAddress, settings: StoreSettings) -> ConnectionPool:
-    return ConnectionPool(
-        _Connection,
-        max_connections=settings.connections,
-        host=address.host,
-        port=address.port,
-        username=address.username,
-        password=address.password,
-        socket_connect_timeout=settings.connect_timeout_seconds,
-        socket_timeout=settings.operation_timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        # RESP2 and no client information: no round trip before a new connection's first command.
-        protocol=2,
-        driver_info=None,
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-    )
+    def failed(self, seconds: float, error: Exception) -> ShardError:
+        failure = self._shard.failure(self._op, error)
+        (self._timeout if isinstance(failure, ShardTimeoutError) else self._error).inc()
+        self._seconds.observe(seconds)
+        return failure
 
 
 def _reason(error: Exception) -> str:
-    """A few words a person understands; an error reply with its code, such as OOM or LOADING."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if found := _ERRNO.match(text):
-        return os.strerror(int(found[1])).lower()
-    code = getattr(error, "status_code", None)
-    return f"{code} {text}" if code else text
+    """A few words a person understands; an error reply begins with its code, such as OOM."""
+    number = cast("int | None", getattr(error, "errno", None))
+    if number:
+        return os.strerror(number).lower()
+    return " ".join(str(error).split()) or type(error).__name__

@@ -21,6 +21,9 @@ class ShardStatus:
     memory_policy: str | None = None  # anything but noeviction may lose records silently
     aof_enabled: bool | None = None
     reason: str | None = None  # why it is not up
+    hints: int = 0  # records it lacks that others keep for it
+    scan_done: int | None = None  # records looked at, while everything is copied to it
+    scan_total: int | None = None
 
 
 def down(address: ShardAddress, reason: str) -> ShardStatus:

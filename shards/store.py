@@ -1,29 +1,41 @@
-"""The store: every record on the shard that owns it. Edge."""
+"""The store: every record on the shards that own it. Edge.
+
+The invariant, held to by tests/wire/test_shards_copies.py and the drills: *a record that was
+acknowledged (REPLICATED or DEGRADED) has both copies, or one copy and, on the same shard, a hint
+naming the other.* So any one shard may be lost at any moment, with its disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from enum import StrEnum
 from types import TracebackType
-from typing import Self, cast
+from typing import Self, get_args
 
 from monitoring.page import MetricsPage, Recorder
 
-from .errors import RecordConflictError, ShardError, StoreUnavailableError
-from .placement import Placement
+from .copying import copy
+from .errors import ShardError, StoreUnavailableError
+from .healer import Healer
+from .interview import ask_all_about_all
+from .layout import FIRST_COPIES
+from .places import Places
+from .reading import Found, ShardPlace, ask_all, ask_in_turn
 from .records import check_id, check_value, key_of
 from .settings import StoreSettings
-from .shard import Shard
-from .status import ShardStatus, down, from_info
+from .shard import Op, Shard
+from .status import ShardStatus
+from .writing import write
 
 _RETRY_AFTER = 1.0  # seconds; supervisord brings a dead server back in about that time
+_MOST_REPAIRS = 64  # at the same time; what is left out is found again by the next reader
 
 
 class Stored(StrEnum):
     """What is true of a record when `put` returns."""
 
     REPLICATED = "replicated"  # every copy asked for exists
-    DEGRADED = "degraded"  # fewer copies than asked for; needs more than one
+    DEGRADED = "degraded"  # fewer copies than asked for, and hints to make the others
     NONE = "none"  # no copy is known to exist
 
 
@@ -31,29 +43,46 @@ class ShardedStore:
     """Records on several Redis servers; see the package for an example.
 
     A shard that is dead is an outcome, not an exception, for writes; for reads it is
-    StoreUnavailableError, and only when that shard is the one that must know.
+    StoreUnavailableError, and only when no other shard has the record.
+
+    `claim`: servers without an identity are given one; off for whoever only looks.
     """
 
-    def __init__(self, settings: StoreSettings, *, recorder: Recorder | None = None) -> None:
+    def __init__(
+        self, settings: StoreSettings, *, recorder: Recorder | None = None, claim: bool = True
+    ) -> None:
         if recorder is None:  # counted, but seen by nobody
-            columns = 64 * len(settings.addresses)
+            columns = 40 * len(settings.addresses) * len(get_args(Op)) + 64
             recorder = MetricsPage(None, rows=1, columns=columns).recorder(0)
         self.settings = settings
         self._shards = {
-            address.name: Shard(address, settings, recorder) for address in settings.addresses
+            address.name: Shard(address, settings, recorder, claim=claim)
+            for address in settings.addresses
         }
-        self._placement = Placement(self._shards)
-        self._expiry: tuple[str | int, ...] = (
-            ("PX", round(settings.ttl_seconds * 1000)) if settings.ttl_seconds else ()
-        )
+        self._places = Places(self._shards, settings.copies_kept)
+        self._ttl_ms = round(settings.ttl_seconds * 1000)
+        self._writes = {
+            stored: recorder.counter("store_writes_total", stored=str(stored)) for stored in Stored
+        }
+        self._repaired = recorder.counter("store_copies_made_total", why="read")
+        self._repairs: set[asyncio.Task[None]] = set()
+        self._healer = Healer(self._shards, self._places, settings, recorder)
+        self._healing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Connect to every shard at once. One that does not answer is logged, and tried again
-        with every operation."""
+        """Connect to every shard at once, and begin to make good what copies are missing. A shard
+        that does not answer is logged, and tried again every 200 ms."""
         await self.sizes()
+        if self._healing is None and len(self._shards) > 1:
+            self._healing = asyncio.create_task(self._healer.run())
 
     async def close(self) -> None:
         """Close every connection; may be called twice."""
+        tasks = [*self._repairs, *([self._healing] if self._healing else [])]
+        self._healing = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(shard.close() for shard in self._shards.values()))
 
     async def __aenter__(self) -> Self:
@@ -69,46 +98,47 @@ class ShardedStore:
         await self.close()
 
     async def put(self, record_id: int, value: bytes) -> Stored:
-        """Write a new record. REPLICATED only if the server has said so.
+        """Write a new record. REPLICATED and DEGRADED only if servers have said so.
 
-        A write that timed out is NONE though it may have happened; writing the same record again
-        is safe and then finds it. Raises RecordConflictError when the id holds another value,
-        and ValueError, before anything is sent, for a bad id or a value over the limit.
+        A write that timed out everywhere is NONE though it may have happened; writing the same
+        record again is safe and then finds it. Raises RecordConflictError when the id holds
+        another value, and ValueError, before anything is sent, for a bad id or a value over the
+        limit.
         """
         check_id(record_id)
         check_value(value, self.settings.value_limit_bytes)
-        key = key_of(record_id)
-        shard = self._owner(record_id)
-        try:
-            reply = await shard.execute("set", "SET", key, value, "NX", *self._expiry)
-            if reply == b"OK":
-                return Stored.REPLICATED
-            # The id exists already: an earlier try of this write whose reply was lost, or a clash.
-            existing = await shard.execute("get", "GET", key)
-        except ShardError:
-            return Stored.NONE
-        if existing == value:
-            return Stored.REPLICATED
-        if existing is None:  # it expired in between
-            return Stored.NONE
-        raise RecordConflictError(record_id, shard.name)
+        places = self._places.of(record_id)
+        done = await write(places, record_id, value, self._ttl_ms)
+        if len(done) == len(places):
+            stored = Stored.REPLICATED
+        else:
+            stored = Stored.DEGRADED if done else Stored.NONE
+        self._writes[stored].inc()
+        return stored
 
     async def get(self, record_id: int) -> bytes | None:
         """The record's value; None only when it is certain that there is none.
 
-        Raises StoreUnavailableError when the shard that must know does not answer, ValueError for
+        Raises StoreUnavailableError when a shard that may know does not answer, ValueError for
         a bad id.
         """
         check_id(record_id)
-        shard = self._owner(record_id)
-        try:
-            value = await shard.execute("get", "GET", key_of(record_id))
-        except ShardError as error:
-            raise StoreUnavailableError(shard.name, error.reason, _RETRY_AFTER) from error
-        return cast("bytes | None", value)
+        key, places = key_of(record_id), self._places.of(record_id)
+        found = await ask_in_turn(places, key, self.settings.hedge_seconds)
+        if found.value is None:
+            found = await self._look_everywhere(record_id, found)
+        if found.value is None:
+            if found.failures:
+                error = found.failures[0]
+                raise StoreUnavailableError(error.shard, error.reason, _RETRY_AFTER) from error
+            return None
+        if found.without and found.at is not None:
+            self._repair(record_id, found.at, found.without)
+        return found.value
 
     async def sizes(self) -> dict[str, int | None]:
-        """Records per shard, asked of all at once; None for a shard that does not answer."""
+        """Records per shard, asked of all at once; None for a shard that does not answer. A
+        record counts once, at its first owner."""
         return dict(
             zip(self._shards, await asyncio.gather(*map(_size, self._shards.values())), strict=True)
         )
@@ -119,23 +149,40 @@ class ShardedStore:
 
     async def status(self) -> list[ShardStatus]:
         """Every shard's state as its server reports it, asked of all at once."""
-        return list(await asyncio.gather(*map(_status, self._shards.values())))
+        return await ask_all_about_all(self._shards)
 
-    def _owner(self, record_id: int) -> Shard:
-        return self._shards[self._placement.owners(record_id)[0]]
+    async def _look_everywhere(self, record_id: int, owners: Found) -> Found:
+        """Beyond the owners, for what was written when the map was another. A record is on its
+        way from there to its owners only, so these are asked again last."""
+        key, places = key_of(record_id), self._places.of(record_id)
+        found = await ask_all(self._places.elsewhere(record_id), key)
+        if found.value is None:
+            again = await ask_all(places, key)
+            again.failures += found.failures
+            return again
+        found.without = owners.without
+        return found
+
+    def _repair(self, record_id: int, source: ShardPlace, targets: list[ShardPlace]) -> None:
+        if len(self._repairs) >= _MOST_REPAIRS:
+            return
+
+        async def repair() -> None:
+            for target in targets:
+                if target.shard.writable:
+                    try:
+                        self._repaired.inc(len(await copy([record_id], source, target)))
+                    except ShardError:
+                        continue  # said by the shard; the hint or the next reader makes it good
+
+        task = asyncio.create_task(repair())
+        self._repairs.add(task)
+        task.add_done_callback(self._repairs.discard)
 
 
 async def _size(shard: Shard) -> int | None:
     try:
-        size = await shard.execute("probe", "DBSIZE")
+        size = await shard.execute("probe", FIRST_COPIES, (b"DBSIZE",))
     except ShardError:
         return None
     return size if isinstance(size, int) else None
-
-
-async def _status(shard: Shard) -> ShardStatus:
-    try:
-        info = await shard.execute("probe", "INFO")
-    except ShardError as error:
-        return down(shard.address, error.reason)
-    return from_info(shard.address, info if isinstance(info, bytes) else b"")

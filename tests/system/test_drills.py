@@ -24,10 +24,6 @@ from tests.running_stack import PROJECT, eventually
 RATE = 40.0
 
 LOST = "No acknowledged write is lost"
-FALSE_404 = "No acknowledged record is answered with 404"
-NOT_STORED = "Every write is stored while one shard is away"
-NOT_READ = "Every record can be read while one shard is away"
-RECOVERY_AFTER_LOSS = "It is as good as before within 10 s"
 
 
 @dataclass(frozen=True)
@@ -43,16 +39,7 @@ class Known:
     perhaps: frozenset[str] = field(default_factory=frozenset)
 
 
-_TWO_COPIES = "shards: two copies, hints, healing"
-KNOWN_FAILURES: dict[str, Known] = {
-    "stop-redis1": Known(frozenset({NOT_STORED, NOT_READ}), _TWO_COPIES),
-    "freeze-redis1": Known(frozenset({NOT_STORED, NOT_READ}), _TWO_COPIES),
-    "redis-full": Known(frozenset({NOT_STORED}), _TWO_COPIES),
-    "disk-full": Known(frozenset({NOT_STORED}), _TWO_COPIES),
-    "wipe-redis1": Known(
-        frozenset({LOST}), _TWO_COPIES, frozenset({FALSE_404, RECOVERY_AFTER_LOSS})
-    ),
-}
+KNOWN_FAILURES: dict[str, Known] = {}
 
 
 class Silent:

@@ -102,8 +102,7 @@ def test_everything_of_a_url_is_read():
     ("name", "value", "allowed"),
     [
         ("copies", 3, r"more than there are shards \(2\)"),
-        ("copies", 2, "must be 1"),
-        ("copies", 0, "must be 1"),
+        ("copies", 0, "must be at least 1"),
         ("ttl_seconds", -1.0, "must be 0 .* or from 0.001"),
         ("ttl_seconds", 0.0001, "must be 0 .* or from 0.001"),
         ("ttl_seconds", float("nan"), "must be 0 .* or from 0.001"),
@@ -112,7 +111,8 @@ def test_everything_of_a_url_is_read():
         ("connect_timeout_seconds", -0.1, "must be from 0.001 to 60"),
         ("operation_timeout_seconds", 0.0, "must be from 0.001 to 60"),
         ("operation_timeout_seconds", float("nan"), "must be from 0.001 to 60"),
-        ("connections", 0, "must be from 1 to 1024"),
+        ("hedge_seconds", 0.0, "must be from 0.001 to 60"),
+        ("heal_records_per_second", 0.0, "must be from 1 to 1000000"),
         ("value_limit_bytes", 0, "must be 1 to 16777216"),
     ],
 )
@@ -123,6 +123,9 @@ def test_a_number_out_of_range_is_named_with_what_is_allowed(name: str, value: f
 
 def test_the_defaults_are_those_of_the_design():
     settings = StoreSettings(TWO)
-    assert (settings.copies, settings.ttl_seconds, settings.value_limit_bytes) == (1, 86400, 65536)
+    assert (settings.ttl_seconds, settings.value_limit_bytes) == (86400, 65536)
+    assert settings.copies_kept == 2
+    assert StoreSettings(ONE).copies_kept == 1
+    assert settings.hedge_seconds == 0.02
     assert settings.connect_timeout_seconds == 0.1
     assert settings.operation_timeout_seconds == 0.25

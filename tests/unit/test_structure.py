@@ -57,6 +57,7 @@ PURE = [
     "monitoring/stack/state.py",
     "monitoring/stack/waiting.py",
     "monitoring/topology.py",
+    "shards/layout.py",
     "shards/placement.py",
     "shards/records.py",
     "shards/settings.py",

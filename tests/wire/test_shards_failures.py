@@ -1,4 +1,7 @@
-"""Real servers that are gone, frozen, killed, full, read-only or still loading."""
+"""Real servers that are gone, frozen, killed, full, read-only or still loading; one copy.
+
+What two copies make of it: test_shards_copies.py.
+"""
 
 import asyncio
 import logging
@@ -39,7 +42,7 @@ def recorder() -> Recorder:
 async def store(
     first: RedisServer, second: RedisServer, recorder: Recorder
 ) -> AsyncIterator[ShardedStore]:
-    settings = StoreSettings((first.url, second.url), operation_timeout_seconds=TIMEOUT)
+    settings = StoreSettings((first.url, second.url), copies=1, operation_timeout_seconds=TIMEOUT)
     async with ShardedStore(settings, recorder=recorder) as store:
         yield store
 
@@ -69,16 +72,13 @@ async def test_a_stopped_shard_is_an_answer_at_once_and_never_stored_or_absent(
     assert each < 0.025, "a few milliseconds: refused is no reason to wait"
     assert await store.sizes() == {"redis1": None, "redis2": 0}
     assert await store.up() == {"redis1": False, "redis2": True}
-    assert operations(recorder, "redis1", "set", "error") == 20
-    assert operations(recorder, "redis1", "get", "error") == 40
+    assert operations(recorder, "redis1", "set", "error") >= 1
 
 
 async def test_a_frozen_shard_costs_one_time_out_however_many_callers_wait(
     first: RedisServer, second: RedisServer, recorder: Recorder
 ):
-    settings = StoreSettings(
-        (first.url, second.url), operation_timeout_seconds=TIMEOUT, connections=4
-    )
+    settings = StoreSettings((first.url, second.url), copies=1, operation_timeout_seconds=TIMEOUT)
     ids = ids_on("redis1", 64)
     async with ShardedStore(settings, recorder=recorder) as store:
         await store.put(ids[0], b"before")
@@ -87,13 +87,17 @@ async def test_a_frozen_shard_costs_one_time_out_however_many_callers_wait(
         outcomes = await asyncio.gather(*(store.put(i, b"value") for i in ids[1:]))
         assert set(outcomes) == {Stored.NONE}
         took = time.perf_counter() - started
-        assert took < 1.6 * TIMEOUT, "63 callers on 4 connections must not queue for 16 time-outs"
+        assert took < 1.6 * TIMEOUT
+        started = time.perf_counter()
+        for record_id in ids:
+            assert await store.put(record_id, b"value") == Stored.NONE
+        assert time.perf_counter() - started < TIMEOUT, "it is known to be absent: nobody waits"
         with pytest.raises(StoreUnavailableError):
             await store.get(ids[0])
         assert await store.sizes() == {"redis1": None, "redis2": 0}
         assert operations(recorder, "redis1", "set", "timeout") == 63
         first.thaw()
-        assert await store.get(ids[0]) == b"before"
+        assert await _read_patiently(store, ids[0]) == b"before"
 
 
 async def test_a_frozen_shard_delays_nothing_on_the_other(first: RedisServer, store: ShardedStore):
@@ -117,6 +121,7 @@ async def test_replies_that_come_after_the_time_out_are_nobodys(
     late = await asyncio.gather(*map(store.get, ids), return_exceptions=True)
     assert all(isinstance(answer, StoreUnavailableError) for answer in late)
     first.thaw()
+    await _read_patiently(store, ids[0])
     for _ in range(5):
         assert await asyncio.gather(*map(store.get, ids)) == [b"%d" % i for i in ids]
 
@@ -129,10 +134,7 @@ async def test_a_timed_out_write_is_not_stored_and_writing_it_again_is(
     first.freeze()
     assert await store.put(record_id, b"value") == Stored.NONE
     first.thaw()  # now the server reads the command, and carries it out for nobody
-    for _ in range(500):
-        if await store.get(record_id) is not None:
-            break
-        await asyncio.sleep(0.01)
+    assert await _read_patiently(store, record_id) == b"value"
     assert await store.put(record_id, b"value") == Stored.REPLICATED
     assert await store.get(record_id) == b"value"
 
@@ -206,7 +208,11 @@ async def refused_write(server: RedisServer, caplog: pytest.LogCaptureFixture) -
     ) as store:
         assert await store.put(1, b"value") == Stored.NONE
         assert await store.get(1) is None
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "shards.shard"]
+    (line,) = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "shards.shard" and "set failed" in record.getMessage()
+    ]
     return line
 
 
@@ -246,7 +252,7 @@ async def test_a_loading_shard_is_not_up_stores_nothing_and_denies_nothing(tmp_p
                 with pytest.raises(StoreUnavailableError, match="LOADING"):
                     await store.get(record_id)
             server.wait_for("PING", b"+PONG")
-            assert await store.get(1) == b"x" * 100
+            assert await _read_patiently(store, 1) == b"x" * 100
             assert await store.get(5000) is None
 
 
@@ -256,13 +262,17 @@ async def test_a_store_opens_with_every_shard_dead_and_works_when_they_come(
     await asyncio.to_thread(first.stop)
     second.freeze()
     async with ShardedStore(
-        StoreSettings((first.url, second.url), operation_timeout_seconds=TIMEOUT)
+        StoreSettings((first.url, second.url), copies=1, operation_timeout_seconds=TIMEOUT)
     ) as store:
         assert await store.sizes() == {"redis1": None, "redis2": None}
         first.start()
         second.thaw()
         for record_id in ids_on("redis1") + ids_on("redis2"):
-            assert await store.put(record_id, b"value") == Stored.REPLICATED
+            for _ in range(100):
+                if await store.put(record_id, b"value") == Stored.REPLICATED:
+                    break
+                await asyncio.sleep(0.1)
+            assert await store.get(record_id) == b"value"
 
 
 async def test_a_dead_shard_is_said_once_in_the_log_and_not_once_a_request(

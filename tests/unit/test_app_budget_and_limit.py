@@ -91,7 +91,7 @@ def test_the_limit_grows_by_use_and_shrinks_when_work_takes_too_long() -> None:
     for _ in range(400):
         now += 0.01
         limit.try_begin()
-        limit.end(1.0, now)
+        limit.end(1.5, now)
     assert limit.limit == pytest.approx(64 * 0.9**20, abs=64) and limit.limit >= 4
     assert limit.limit < start
 

@@ -265,8 +265,8 @@ STORAGE = Row(
             Text(
                 "Shard up",
                 "none",
-                "Whether each shard answers every app instance. Normal: up. Down: its records "
-                "get 503, the other shard's are not affected; `supervisorctl start redis1`.",
+                "Whether each shard answers every app instance. Normal: up. Down: the other one "
+                "has every record, new ones miss a copy; `supervisorctl start redis1`.",
             ),
             [Query('min by (shard) (redis_shard_up{job="app"})', "{{shard}}")],
             width=12,

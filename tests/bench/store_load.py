@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import cast
 
 import click
@@ -35,10 +36,12 @@ class Tally:
     failures: int = 0
 
 
-async def through_shards(urls: tuple[str, ...], warmup: float, seconds: float) -> Tally:
+async def through_shards(
+    urls: tuple[str, ...], warmup: float, seconds: float, copies: int = 1
+) -> Tally:
     from shards import ShardedStore, Stored, StoreSettings
 
-    async with ShardedStore(StoreSettings(urls, ttl_seconds=_EXPIRY)) as store:
+    async with ShardedStore(StoreSettings(urls, copies, ttl_seconds=_EXPIRY)) as store:
 
         async def put(record: int, value: bytes) -> bool:
             return await store.put(record, value) is Stored.REPLICATED
@@ -93,7 +96,15 @@ async def _measure(put: Put, get: Get, warmup: float, seconds: float) -> Tally:
     return told
 
 
-CLIENTS = {"shards": through_shards, "redis-py": through_redis_py}
+CLIENTS: dict[str, Callable[[tuple[str, ...], float, float], Awaitable[Tally]]] = {
+    "shards": through_shards,
+    "shards, two copies": partial(through_shards, copies=2),
+    "redis-py": through_redis_py,
+}
+
+
+async def _measured(client: str, urls: tuple[str, ...], warmup: float, seconds: float) -> Tally:
+    return await CLIENTS[client](urls, warmup, seconds)
 
 
 @click.command()
@@ -104,7 +115,8 @@ CLIENTS = {"shards": through_shards, "redis-py": through_redis_py}
 def main(client: str, urls: tuple[str, ...], warmup: float, seconds: float) -> None:
     """Measure one client."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(asdict(runner.run(CLIENTS[client](urls, warmup, seconds)))))
+        tally = runner.run(_measured(client, urls, warmup, seconds))
+        print(json.dumps(asdict(tally)))
 
 
 if __name__ == "__main__":

@@ -221,7 +221,11 @@ async def test_a_write_that_did_not_happen_is_never_reported_as_stored(
             assert reply.json["id"] is None
             assert reply.json["stored"] is False
         mortal.start()
-        mended = (await app.get()).json
+        for _ in range(100):  # it is probed every 200 ms
+            mended = (await app.get()).json
+            if mended["stored"]:
+                break
+            await asyncio.sleep(0.1)
         assert mended["stored"] == "replicated"
         assert (await app.get(f"/data/{mended['id']}")).status == 200
 

@@ -17,8 +17,9 @@ from ..results import Chart, Metric
 from ..store_load import CALLERS, VALUE, Tally
 
 CASE = f"{CALLERS} callers, {len(VALUE)} B"
-OURS, REDIS_PY, CEILING = "ours", "redis-py's pool", "redis-benchmark"
-_CLIENTS = {OURS: "shards", REDIS_PY: "redis-py"}
+OURS, OURS_TWICE = "ours", "ours, two copies"
+REDIS_PY, CEILING = "redis-py's pool", "redis-benchmark"
+_CLIENTS = {OURS: "shards", OURS_TWICE: "shards, two copies", REDIS_PY: "redis-py"}
 _COMMANDS_A_SECOND = 50_000  # of redis-benchmark, roughly: it is told a number, not a time
 
 

@@ -79,7 +79,7 @@ def test_no_p95_is_told_from_a_few_answers_nor_from_those_of_long_ago() -> None:
 
 
 def test_the_limit_grows_by_use_and_shrinks_when_work_takes_too_long() -> None:
-    limit = Limit(LimitPolicy(least=4, most=64))
+    limit = Limit(LimitPolicy(slow=0.2, least=4, most=64))
     start = limit.limit
     now = 0.0
     for _ in range(400):
@@ -91,9 +91,8 @@ def test_the_limit_grows_by_use_and_shrinks_when_work_takes_too_long() -> None:
     for _ in range(400):
         now += 0.01
         limit.try_begin()
-        limit.end(1.5, now)
-    assert limit.limit == pytest.approx(64 * 0.9**20, abs=64) and limit.limit >= 4
-    assert limit.limit < start
+        limit.end(1.0, now)
+    assert 4 <= limit.limit < start
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), max_size=200))

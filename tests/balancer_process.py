@@ -57,9 +57,15 @@ class BalancerProcess:
                         # Another test's balancer may have been given the same admin port.
                         _reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                         writer.close()
+                        await self._alone()
                         return self
                 except (aiohttp.ClientError, ConnectionRefusedError):
                     await asyncio.sleep(0.02)
+
+    async def _alone(self) -> None:
+        """The connection that asked whether the port accepts is gone, and counts for nothing."""
+        while (await self.admin("GET", "/backends"))[1]["clients"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     def workers(self) -> list[int]:
         return sorted(child.pid for child in psutil.Process(self.process.pid).children())

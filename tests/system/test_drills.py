@@ -150,7 +150,7 @@ BUILDS = {
 }
 
 # Not broken: a door for 24 requests at once, so that a few hundred a second are too many.
-SMALL_DOOR = Build("overload", environ={"BALANCER_MAX_IN_FLIGHT": "24"}, capacity=24 / 0.18)
+SMALL_DOOR = Build("overload", environ={"BALANCER_MAX_IN_FLIGHT": "6"}, capacity=6 / 0.05)
 
 
 def build_and_drill(build: Build, folder: Path) -> DrillResult:

@@ -38,9 +38,17 @@ class CrashHistory:
     def was_ready(self) -> None:
         self.ever_ready = True
 
-    def died(self, lived: float) -> None:
-        """A worker ended unasked after `lived` seconds."""
-        self.short_lives = self.short_lives + 1 if lived < SHORT_LIFE else 0
+    def died(self, lived: float, *, killed: bool = False) -> None:
+        """A worker ended unasked after `lived` seconds.
+
+        Args:
+            killed: by SIGKILL, after it was ready. Somebody did that, or the kernel for want of
+                memory: it says nothing of how the next one will start, which need not wait.
+        """
+        if lived >= SHORT_LIFE:
+            self.short_lives = 0
+        elif not killed:
+            self.short_lives += 1
         if not self.ever_ready:
             self.failed_boots += 1
 

@@ -190,7 +190,8 @@ class Pool:
         if code == EXIT_CONFIG and not self._history.ever_ready:
             self._give_up(EXIT_CONFIG, "cannot start with these settings")
             return
-        self._history.died(lived)
+        killed = code == -signal.SIGKILL and child.seen_ready and child.aborted_at is None
+        self._history.died(lived, killed=killed)
         if self._history.cannot_boot:
             tries = self._history.failed_boots
             self._give_up(EXIT_SOFTWARE, f"cannot boot: no worker was ready in {tries} tries")

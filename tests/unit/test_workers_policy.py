@@ -41,6 +41,14 @@ def test_one_long_life_ends_a_crash_loop():
     assert history.short_lives == 0
 
 
+def test_a_worker_that_somebody_kills_is_no_crash_loop():
+    history = CrashHistory()
+    history.was_ready()
+    for _ in range(20):
+        history.died(1.2, killed=True)
+    assert respawn_delay(history.short_lives, random.Random(1)) == 0
+
+
 def test_a_pool_that_was_ever_ready_is_never_given_up():
     history = CrashHistory()
     history.was_ready()

@@ -95,7 +95,9 @@ class Observer:
             status = response.status
             if not response.prepared:
                 response.headers["X-Request-Id"] = request_id
-                response.headers[load_report.HEADER] = self._load.text
+                response.headers[load_report.HEADER] = self._load.header(
+                    time.perf_counter() - started
+                )
                 if self.draining:
                     response.force_close()
             return response

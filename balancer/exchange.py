@@ -75,7 +75,8 @@ class Exchange:
         self._deadline = started + self.total
         self._continued = not head.expects_continue
         self._request_held = False  # the backend takes the body more slowly than it comes
-        self._attempt_deadline = 0.0
+        self._connect_deadline = self._attempt_deadline = 0.0
+        self._sent_at = 0.0
         self._last_progress = started
         self._counted = False
 
@@ -138,6 +139,7 @@ class Exchange:
         if connection is not None:
             self._send(connection)
         else:
+            self._connect_deadline = self.proxy.now() + self.proxy.settings.connect_timeout
             self._connecting = asyncio.create_task(self._connect(backend))
 
     async def _connect(self, backend: Backend) -> None:
@@ -146,9 +148,7 @@ class Exchange:
             connection = await pool.connect()
         except OSError as error:
             self._connecting = None
-            self.proxy.connect_failed(backend, error)
-            self.error = error_of_connect(error)
-            self._attempt_failed("connect", f"{backend.label} cannot be reached")
+            self._connect_failed(error)
             return
         self._connecting = None
         if self.ended:  # the client went away meanwhile
@@ -156,9 +156,17 @@ class Exchange:
         else:
             self._send(connection)
 
+    def _connect_failed(self, error: OSError) -> None:
+        backend = self.backend
+        assert backend is not None  # noqa: S101
+        self.proxy.connect_failed(backend, error)
+        self.error = error_of_connect(error)
+        self._attempt_failed("connect", f"{backend.label} cannot be reached")
+
     def _send(self, connection: BackendConnection) -> None:
         self._connection = connection
-        remaining_ms = max(1, int((self._deadline - self.proxy.now()) * 1000))
+        self._sent_at = self.proxy.now()
+        remaining_ms = max(1, int((self._deadline - self._sent_at) * 1000))
         connection.send(self, self.head.block(remaining_ms) + b"".join(self._body))
         if self._body_bytes > self.proxy.settings.max_replay:
             self._too_long_to_keep()
@@ -226,8 +234,9 @@ class Exchange:
             self.client.write(block)
 
     def response_head(self, head: ResponseHead) -> None:
-        if head.queue_seconds is not None and self.backend is not None:
-            self.backend.concurrency.reported(head.queue_seconds)
+        if head.load is not None and self.backend is not None and self.head.framing == "none":
+            since_sent = self.proxy.now() - self._sent_at
+            self.backend.concurrency.reported(head.load, since_sent)
         if head.status in RETRIED_STATUSES and self._other_backend_asked(head):
             return
         self._answer = head
@@ -369,6 +378,8 @@ class Exchange:
             return
         if self._answer is not None:
             self._check_answer(now)
+        elif self._connecting is not None and now > self._connect_deadline:
+            self._connect_failed(TimeoutError())
         elif not self.request_complete and self._connection is not None:
             self._attempt_deadline = now + self.proxy.settings.first_byte_timeout
             self._check_body(now)

@@ -86,6 +86,8 @@ class BackendGroup:
         now = self._now()
         if backend.ejected or not backend.outlier.failed(now):
             return
+        if backend.concurrency.strained:  # too much work makes it late; the others have as much
+            return
         if may_eject(backend, self.backends):
             backend.ejected = True
             seconds = backend.outlier.eject(now)

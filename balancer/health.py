@@ -68,6 +68,13 @@ class HealthCheck:
         except ConnectionRefusedError:
             passed = False
             self.refused()
+        except TimeoutError:
+            passed = False
+            # Not if nobody read the answer because this loop stood still, nor if the backend has
+            # too much to do: the others would get that too.
+            stood_still = self._proxy.late > self._proxy.settings.health_timeout / 2
+            if not stood_still and not backend.concurrency.strained:
+                backend.healthy = self._count.failed(before)
         except OSError:
             passed = False
             backend.healthy = self._count.failed(before)

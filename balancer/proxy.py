@@ -79,6 +79,7 @@ class Proxy:
         self.in_flight = 0
         self.tunnels = 0
         self.draining = False
+        self.late = 0.0  # seconds that this worker's own loop came too late last time
         self.clients: set[ClientConnection] = set()
 
     @property
@@ -211,10 +212,12 @@ class Proxy:
     async def keep_time(self) -> None:
         """Enforce every time-out until cancelled."""
         while True:
+            asked = self.now()
             await asyncio.sleep(TICK_SECONDS)
             now = self.now()
+            self.late = max(0.0, now - asked - TICK_SECONDS)
             for client in list(self.clients):
-                client.check(now)
+                client.check(now - self.late)  # what came while this loop stood is not read yet
             self._look_for_changes()
             self.budget.advance(now)
             self.group.tick(now)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal
 
-from .concurrency import queue_seconds
+from .concurrency import LoadReport, load_report
 from .request_head import HOP_BY_HOP, Field, RequestHead
 
 BodyEnd = Literal["none", "length", "chunked", "close"]
@@ -63,7 +63,7 @@ class ResponseHead:
     body_end: BodyEnd
     no_retry: bool
     keep_alive: bool
-    queue_seconds: float | None  # how long work waits there, if it says so
+    load: LoadReport | None  # of the backend, if it says so
 
 
 def read(
@@ -79,7 +79,7 @@ def read(
     encodings: list[bytes] = []
     named: list[bytes] = []
     no_retry = False
-    waits: float | None = None
+    load: LoadReport | None = None
     for field in fields:
         kind = _kind(field[0])
         if kind is _Kind.KEPT:
@@ -94,7 +94,7 @@ def read(
         elif kind is _Kind.NO_RETRY:
             no_retry = True
         elif kind is _Kind.LOAD:
-            waits = queue_seconds(field[1])
+            load = load_report(field[1])
     if named and named != _KEEP_ALIVE:
         tokens = {token.strip(b" \t") for token in b",".join(named).split(b",")}
         kept = [field for field in kept if field[0].lower() not in tokens]
@@ -104,7 +104,7 @@ def read(
     # HEAD and 304 may tell the length of the body they do not have.
     if lengths and body_end != "chunked" and status != HTTPStatus.NO_CONTENT:
         kept.append((b"Content-Length", lengths[0]))
-    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive, waits)
+    return ResponseHead(status, reason, kept, body_end, no_retry, keep_alive, load)
 
 
 def _body_end(status: int, lengths: list[bytes], encodings: list[bytes], method: bytes) -> BodyEnd:

@@ -272,13 +272,12 @@ class ConnectionPool:
         return None
 
     async def connect(self) -> BackendConnection:
-        """A new connection. Raises OSError (refused at once, or TimeoutError)."""
+        """A new connection; who asks bounds the time. Raises OSError."""
         address = self.backend.address
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self._settings.connect_timeout):
-            _transport, connection = await loop.create_connection(
-                lambda: BackendConnection(self), address.host, address.port
-            )
+        _transport, connection = await loop.create_connection(
+            lambda: BackendConnection(self), address.host, address.port
+        )
         return connection
 
     def keep(self, connection: BackendConnection) -> None:

@@ -125,6 +125,7 @@ async def running(
         name=told.name,
         slot=0,
         pool_started=time.time(),
+        backlog=128,
         heartbeat_interval=1.0,
         drain_seconds=drain,
         linger_seconds=linger,

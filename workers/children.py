@@ -87,6 +87,7 @@ class Children:
             name=settings.name,
             slot=slot,
             pool_started=self._pool_started,
+            backlog=settings.backlog,
             heartbeat_interval=settings.heartbeat_interval,
             drain_seconds=settings.drain_seconds,
             linger_seconds=settings.linger_seconds,

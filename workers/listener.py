@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import sys
 
 import psutil
 import tenacity
@@ -39,6 +40,18 @@ def listen(settings: PoolSettings) -> socket.socket:
         return patiently(_listen, settings)
     except OSError as error:
         raise StartError(_bind_error(settings, error)) from None
+
+
+def refuse(sock: socket.socket, port: int) -> bool:
+    """Reset what is queued and refuse what comes, until somebody calls `listen` on the socket.
+
+    Returns whether that was possible: Linux keeps the address meanwhile if it was asked for by
+    number, `port`; other systems do not do this at all.
+    """
+    if not port or sys.platform != "linux":
+        return False
+    sock.shutdown(socket.SHUT_RD)
+    return True
 
 
 def _listen(settings: PoolSettings) -> socket.socket:

@@ -6,6 +6,9 @@ killed: separate SO_REUSEPORT sockets bound per worker lost 89, a socket the par
 lost none. A stopped worker stalled 21 of 40 new connections with per-worker sockets, none with a
 shared one. Nothing here depends on `net.ipv4.tcp_migrate_req`.
 
+Only when no worker is left and the next one has to wait, because they crash, is the queue closed:
+a balancer that is refused goes elsewhere at once, one that is queued waits in vain.
+
 The parent never accepts, runs no event loop and imports nothing of the service, so that there is
 little in it that can fail and a fork copies little.
 
@@ -30,7 +33,7 @@ from typing import Any
 
 from .child import EXIT_CONFIG, EXIT_SOFTWARE, Target, die_with_parent
 from .children import Child, Children
-from .listener import StartError, listen
+from .listener import StartError, listen, refuse
 from .lock import take_name
 from .policy import CrashHistory, is_hung, respawn_delay, silent_for
 from .replacement import Replacements
@@ -39,6 +42,7 @@ from .status import State, StatusPage
 
 _TICK = 0.25  # longest sleep of the parent; signals wake it at once
 _SHORT_TICK = 0.02  # while a worker is awaited that cannot signal that it is ready
+_WORTH_QUEUEING = 1.0  # seconds without any worker that a new connection may wait
 _LATE = 4.0  # beyond drain and linger, before a worker that does not end is killed
 
 
@@ -87,6 +91,7 @@ class Pool:
         self._next_recycling = 0.0
         self._rng = random.Random()  # noqa: S311  jitter, no secret
         self._next_spawn = 0.0
+        self._refusing = False
         self._stop: _Stop | None = None
         self._exit_code = 0
         self._signals = _Signals()
@@ -158,6 +163,7 @@ class Pool:
         if self._stop is None:
             self._replace()
             self._spawn_missing()
+            self._refuse_if_alone()
         else:
             self._carry_on_stopping(self._stop)
         self._kill_late()
@@ -175,6 +181,15 @@ class Pool:
     def _spawn(self) -> Child | None:
         # The name must be free as soon as the parent is gone: no worker may hold its lock.
         return self._children.spawn(self._socket, (self._lock,))
+
+    def _refuse_if_alone(self) -> None:
+        """Close the queue until a worker opens it again, see `Worker`."""
+        if self._children.active:
+            self._refusing = False
+        elif not self._refusing and self._next_spawn - time.monotonic() > _WORTH_QUEUEING:
+            self._refusing = True
+            if refuse(self._socket, self._settings.port):
+                self._say("no worker is left: connections are refused until one has started")
 
     # Watching
 

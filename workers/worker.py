@@ -23,6 +23,7 @@ class Identity:
     name: str
     slot: int
     pool_started: float
+    backlog: int
     heartbeat_interval: float
     drain_seconds: float
     linger_seconds: float
@@ -44,6 +45,7 @@ class Worker:
     """
 
     def __init__(self, identity: Identity, sock: socket.socket, page: StatusPage) -> None:
+        sock.listen(identity.backlog)  # again, if the parent refused while nobody was there
         self.socket = sock
         self.name = identity.name
         self.slot = identity.slot

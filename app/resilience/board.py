@@ -43,6 +43,7 @@ GOOD, BAD, CALLS, EXTRAS = 1, 2, 3, 4
 _FRESH = 0.1  # seconds for which what the other workers spent is not read again
 _P95_FRESH = 1.0
 _P95_TENS = 6  # a minute
+_P95_NEWEST = 2  # 10 to 20 seconds
 
 
 class Board:
@@ -182,19 +183,23 @@ class Board:
         words[at + 1 + latency.bucket(seconds)] += 1.0
 
     def p95(self, now: float) -> float | None:
-        """Of the last minute's successes of all workers, up to 1 s late; None: not known."""
+        """Of the last minute's successes of all workers, or of the last 10 to 20 seconds' if they
+        were faster: who was slow for a while is slow in the minute long after it is over. Up to
+        1 s late; None: not known."""
         if not 0 <= self._p95_until - now <= _P95_FRESH:
-            self._p95 = latency.quantile(self.latencies(now), 0.95)
+            spans = (self.latencies(now, tens) for tens in (_P95_TENS, _P95_NEWEST))
+            known = [p95 for span in spans if (p95 := latency.quantile(span, 0.95)) is not None]
+            self._p95 = min(known, default=None)
             self._p95_until = now + _P95_FRESH
         return self._p95
 
-    def latencies(self, now: float) -> list[float]:
-        """Successes of the last minute by bucket of `latency`."""
+    def latencies(self, now: float, tens: int = _P95_TENS) -> list[float]:
+        """Successes by bucket of `latency`, of this ten of seconds and those before it."""
         ten = int(now) // 10
         counts = [0.0] * latency.BUCKETS
         for row in self._used():
             for at in range(row + _TENS_AT, row + ROW_WORDS, _TEN_WORDS):
-                if ten - _P95_TENS < self._words[at] <= ten:
+                if ten - tens < self._words[at] <= ten:
                     more = self._words[at + 1 : at + _TEN_WORDS].tolist()
                     counts = [a + b for a, b in zip(counts, more, strict=True)]
         return counts

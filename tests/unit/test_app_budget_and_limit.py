@@ -66,6 +66,16 @@ def test_the_estimate_of_the_p95_is_at_most_a_fifth_too_high(samples: list[float
     assert exact * 0.999 <= found <= exact * 1.201
 
 
+def test_the_p95_falls_soon_after_a_slow_time_and_rises_only_with_the_minute() -> None:
+    board = Board()
+    for second in range(60):
+        slow = 20 <= second < 30
+        for _ in range(100):
+            board.took(0.5 if slow else 0.01, float(second))
+    assert board.p95(29.9) == pytest.approx(0.5, rel=0.2)
+    assert board.p95(59.0) == pytest.approx(0.01, rel=0.2)
+
+
 def test_no_p95_is_told_from_a_few_answers_nor_from_those_of_long_ago() -> None:
     board = Board()
     for _ in range(19):

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balancer.concurrency import (
+    BEGIN,
     LEAST,
     PATIENCE,
     TARGET_SECONDS,
     ConcurrencyLimit,
-    queue_seconds,
+    LoadReport,
+    load_report,
 )
 
 MOST = 1024
@@ -24,6 +26,7 @@ class Backend:
     needs no CPU. What is over the limit is refused."""
 
     def __init__(self, capacity: float, waiting: float = 0.0) -> None:
+        self.tells = True
         self.capacity = capacity
         self.waiting = waiting
         self.limit = ConcurrencyLimit(MOST)
@@ -50,8 +53,9 @@ class Backend:
         self.queue += taken
         # What an answer tells is an average over the last moments.
         self.told += 0.1 * (self.queue / self.capacity - self.told)
-        if done:
-            self.limit.reported(self.told)
+        if done and self.tells:
+            report = LoadReport(0.0, self.waiting)
+            self.limit.reported(report, self.told + self.waiting)
 
 
 @given(capacity=st.floats(200, 20_000), times=st.floats(1.5, 10))
@@ -70,10 +74,10 @@ def test_an_overloaded_backend_gets_what_it_can_do_and_no_long_queue(capacity, t
 def test_a_moment_above_the_target_refuses_nobody():
     limit = ConcurrencyLimit(MOST)
     for _ in range(PATIENCE - 1):
-        limit.reported(1.0)
-        assert limit.adjust(30) == MOST
-    limit.reported(0.0)
-    assert limit.adjust(30) == MOST
+        limit.reported(LoadReport(1.0), 1.0)
+        assert limit.adjust(30) == BEGIN
+    limit.reported(LoadReport(0.0), 0.0)
+    assert limit.adjust(30) == BEGIN
 
 
 def test_a_slow_dependency_is_no_overload():
@@ -82,18 +86,61 @@ def test_a_slow_dependency_is_no_overload():
         backend.tick(500)
     assert backend.refused == 0
     assert backend.in_flight > 300
-    assert backend.limit.limit == MOST
+
+
+def test_a_dependency_that_becomes_slow_fills_the_limit_and_nobody_is_refused():
+    backend = Backend(capacity=2000)
+    for _ in range(50):
+        backend.tick(400)
+    assert backend.limit.limit == BEGIN
+    backend.waiting = 1.5
+    for _ in range(50):
+        backend.tick(400)
+    assert backend.refused == 0
+    backend.waiting, backend.at_dependency = 0.0, 0.0
+    for _ in range(50):
+        backend.tick(400)
+    assert backend.limit.limit == BEGIN
+
+
+def test_a_flood_finds_no_more_room_than_there_was_need_for():
+    backend = Backend(capacity=1000)
+    for _ in range(50):
+        backend.tick(300)
+    most = 0.0
+    for _ in range(50):
+        backend.tick(5000)
+        most = max(most, backend.queue)
+    assert most <= BEGIN
 
 
 def test_after_an_overload_the_limit_is_back_within_seconds():
-    backend = Backend(capacity=1000)
+    backend = Backend(capacity=100)
     for _ in range(50):
-        backend.tick(5000)
+        backend.tick(1000)
     low = backend.limit.limit
     for _ in range(60):
-        backend.tick(300)
-    assert low < MOST / 4
-    assert backend.limit.limit == MOST
+        backend.tick(30)
+    assert low < BEGIN / 2
+    assert backend.limit.limit == BEGIN
+
+
+def test_a_backend_is_strained_while_it_has_more_than_it_can_do_and_not_before_or_after():
+    backend = Backend(capacity=100)
+    strained = []
+    for rate, ticks in ((30, 1), (1000, 50), (30, 60)):
+        for _ in range(ticks):
+            backend.tick(rate)
+        strained.append(backend.limit.strained)
+    assert strained == [False, True, False]
+
+
+def test_a_late_event_loop_is_told_where_nothing_else_is():
+    limit = ConcurrencyLimit(MOST)
+    for _ in range(PATIENCE):
+        limit.reported(LoadReport(1.0), 1.0)
+        limit.adjust(100)
+    assert limit.limit < 100
 
 
 def test_a_backend_that_says_nothing_keeps_its_limit():
@@ -107,29 +154,42 @@ def test_a_backend_that_says_nothing_keeps_its_limit():
 def test_the_limit_is_never_below_the_least_nor_above_the_most(reports, most):
     limit = ConcurrencyLimit(most)
     for seconds, in_flight in reports:
-        limit.reported(seconds)
+        limit.reported(LoadReport(seconds, 0.0), seconds)
         assert min(LEAST, most) <= limit.adjust(in_flight) <= most
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"),
+    ("value", "queue", "service"),
     [
-        (b"TEXT named_metrics.queue_seconds=0.012", 0.012),
-        (b"TEXT cpu_utilization=0.3, named_metrics.queue_seconds=1", 1.0),
-        (b"TEXT cpu_utilization=0.3", None),
-        (b"TEXT named_metrics.queue_seconds=", None),
-        (b"TEXT named_metrics.queue_seconds=nan", None),
-        (b"TEXT named_metrics.queue_seconds=-1", None),
-        (b"TEXT named_metrics.queue_seconds=1e9", None),
-        (b'JSON {"named_metrics": {}}', None),
-        (b"", None),
+        (b"TEXT named_metrics.queue_seconds=0.012", 0.012, None),
+        (b"TEXT cpu_utilization=0.3, named_metrics.queue_seconds=1", 1.0, None),
+        (b"TEXT named_metrics.queue_seconds=1,named_metrics.service_seconds=2", 1.0, 2.0),
+        (b"TEXT named_metrics.queue_seconds=1,named_metrics.service_seconds=-2", 1.0, None),
+        (b"TEXT named_metrics.service_seconds=2,named_metrics.queue_seconds=1", 1.0, 2.0),
     ],
 )
-def test_only_a_number_of_seconds_is_taken_from_a_report(value: bytes, seconds: float | None):
-    assert queue_seconds(value) == seconds
+def test_a_report_is_read(value: bytes, queue: float, service: float | None):
+    assert load_report(value) == LoadReport(queue, service)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"TEXT cpu_utilization=0.3",
+        b"TEXT named_metrics.service_seconds=2",
+        b"TEXT named_metrics.queue_seconds=",
+        b"TEXT named_metrics.queue_seconds=nan",
+        b"TEXT named_metrics.queue_seconds=-1",
+        b"TEXT named_metrics.queue_seconds=1e9",
+        b'JSON {"named_metrics": {}}',
+        b"",
+    ],
+)
+def test_only_a_number_of_seconds_is_taken_from_a_report(value: bytes):
+    assert load_report(value) is None
 
 
 @given(st.binary(max_size=80))
 def test_no_report_breaks_the_reading_of_an_answer(value: bytes):
-    seconds = queue_seconds(value)
-    assert seconds is None or 0 <= seconds < 3600
+    report = load_report(value)
+    assert report is None or 0 <= report.queue_seconds < 3600

@@ -525,7 +525,7 @@ async def test_a_new_page_of_the_fleet_is_found_and_a_removed_one_forgotten(
 async def test_an_answer_tells_how_long_work_waits_for_the_cpu(app: RunningApp) -> None:
     def queue_seconds(text: str) -> float:
         assert text.startswith("TEXT named_metrics.queue_seconds=")
-        return float(text.partition("=")[2])
+        return float(text.partition("=")[2].partition(",")[0])
 
     async def told() -> float:
         return queue_seconds((await app.get("/healthz")).headers["Endpoint-Load-Metrics"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from balancer.concurrency import BEGIN
 from tests.balancer_process import BalancerProcess, Load, balancer, eventually
 from tests.scripted_backend import ScriptedBackend
 
@@ -44,7 +45,7 @@ async def test_a_backend_where_work_waits_gets_less_and_later_all_of_it_again(tm
             assert await door.metric("balancer_shed_total", reason="backends") > 0
             script.queue_seconds = 0.0
             for _ in range(100):
-                if await limit(door, backend) == 1024:
+                if await limit(door, backend) == BEGIN:
                     break
                 await asyncio.sleep(0.05)
             load.outcomes.clear()

@@ -78,6 +78,23 @@ def test_new_code_and_sighup_end_a_crash_loop_at_once(start, tmp_path):
     assert pool.page()["respawn_in"] == 0
 
 
+def test_a_pool_without_workers_refuses_connections_until_one_has_started(start, tmp_path):
+    code = tmp_path / "served.py"
+    crash = "    asyncio.get_running_loop().call_later(0.1, os._exit, 3)\n"
+    answers = "    await asyncio.start_server(lambda r, w: w.close(), sock=worker.socket)\n"
+    code.write_text(f"{SERVES}{crash}{WAITS}")
+    pool = start("served:serve", workers=1)
+    eventually(lambda: "connections are refused" in pool.logged(), "alone", seconds=30)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", pool.port), 10)
+    assert pool.process.poll() is None
+    code.write_text(f"{SERVES}{answers}{WAITS}")
+    pool.process.send_signal(signal.SIGHUP)
+    eventually(lambda: [w["state"] for w in pool.page()["workers"]] == ["ready"], "mended")
+    with socket.create_connection(("127.0.0.1", pool.port), 10) as connection:
+        assert connection.recv(1) == b""
+
+
 SERVES = "import asyncio, os\nasync def serve(worker):\n    worker.ready()\n"
 WAITS = "    await worker.told_to_stop()\n"
 

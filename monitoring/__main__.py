@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> int:
     """The exit code. What the user can mend is told in lines that begin with `error: `."""
-    try:
-        # imported here: whoever presses Ctrl-C this early gets a line too, and no traceback
-        import click
+    came: list[int] = []
 
-        from .stack.commands import monitoring
-        from .stack.project import StackError
-        from .stack.supervision import SupervisorError
-        from .topology import SettingError
-    except KeyboardInterrupt:
+    def remember(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    # Whoever presses Ctrl-C this early gets a line too, and no traceback. Not by an exception:
+    # one that is raised in a callback of Python's import lock is lost.
+    signal.signal(signal.SIGINT, remember)
+    import click
+
+    from .stack.commands import monitoring
+    from .stack.project import StackError
+    from .stack.supervision import SupervisorError
+    from .topology import SettingError
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
         print("Interrupted before anything was done.", file=sys.stderr)
         return 130
     try:

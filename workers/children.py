@@ -113,6 +113,8 @@ class Children:
             found, status = os.waitpid(child.pid, os.WNOHANG)
             if found:
                 del self._by_pid[child.pid]
+                # It may have become ready and died between two looks of the parent.
+                child.seen_ready = child.seen_ready or self.status(child).state is State.READY
                 self._page.row(child.slot).reset(State.EMPTY, 0)
                 ended.append((child, os.waitstatus_to_exitcode(status)))
         return ended

@@ -195,6 +195,8 @@ class Pool:
 
     def _buried(self, child: Child, code: int) -> None:
         lived = time.monotonic() - child.started
+        if child.seen_ready:
+            self._history.was_ready()
         if not child.active or self._stop is not None:
             return
         how = f"was killed by signal {-code}" if code < 0 else f"exited with code {code}"

@@ -121,10 +121,11 @@ def test_ctrl_c_at_any_moment_of_a_start_is_one_line(stack: Stack):
         )  # fmt: skip
         with contextlib.suppress(subprocess.TimeoutExpired):
             begun.wait(tenths / 10)
-        begun.send_signal(signal.SIGINT)
-        _output, errors = begun.communicate(timeout=60)
+        errors = interrupt_until_it_ends(begun)
         if "Interrupted" not in errors and "/monitoring/" not in errors:
             continue  # Python itself was not up yet: before the first line of ours
+        if "Exception ignored" in errors:
+            continue  # it came in a callback of Python's own start, where it is lost
         (line,) = errors.splitlines()
         assert line.startswith("Interrupted")
         # Python may end by the signal where it was executing text; to the shell both are 130
@@ -132,6 +133,15 @@ def test_ctrl_c_at_any_moment_of_a_start_is_one_line(stack: Stack):
         moments += 1
     assert moments >= 5
     assert stack.run("down").returncode == 0
+
+
+def interrupt_until_it_ends(command: subprocess.Popen[str]) -> str:
+    """Ctrl-C, and again when nothing happens, as people do. Returns what it said as an error."""
+    for _ in range(6):
+        command.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return command.communicate(timeout=10)[1]
+    raise AssertionError("Ctrl-C does not end it")
 
 
 def test_ctrl_c_in_a_stop_is_one_line_and_make_down_goes_on(stack: Stack):

@@ -27,6 +27,8 @@ class Effort:
     resilience_seconds: float
     footprint_requests: int  # at least as many, or as many as the seconds below allow
     footprint_seconds: float
+    spread_rounds: int
+    losses_rounds: int
     losses_requests: int  # our pools are restarted and killed until so many were asked
     most_cases: int | None = None
 
@@ -52,6 +54,8 @@ QUICK = Effort(
     resilience_seconds=2.0,
     footprint_requests=200,
     footprint_seconds=1.0,
+    spread_rounds=1,
+    losses_rounds=1,
     losses_requests=0,
     most_cases=1,
 )
@@ -60,7 +64,7 @@ STANDARD = Effort(
     "standard",
     rounds=3,
     seconds=2.0,
-    wrk_rounds=4,
+    wrk_rounds=3,
     wrk_seconds=1,
     wrk_warmup=1,
     paced_seconds=1.0,
@@ -69,6 +73,8 @@ STANDARD = Effort(
     resilience_seconds=8.0,
     footprint_requests=1_000_000,
     footprint_seconds=10.0,
+    spread_rounds=2,
+    losses_rounds=2,
     losses_requests=0,
 )
 FULL = Effort(
@@ -84,5 +90,7 @@ FULL = Effort(
     resilience_seconds=60.0,
     footprint_requests=1_000_000,
     footprint_seconds=float("inf"),
+    spread_rounds=9,
+    losses_rounds=7,
     losses_requests=100_000,
 )

@@ -45,7 +45,7 @@ def _measure(
     least = bench.effort.losses_requests if ours else 0
     times = 0
     with clients.asking():
-        while times < bench.effort.rounds or (clients.answered and clients.asked < least):
+        while times < bench.effort.losses_rounds or (clients.answered and clients.asked < least):
             time.sleep(_PAUSE / 4)
             act(program)
             time.sleep(_PAUSE * 3 / 4)

@@ -26,7 +26,7 @@ def run(bench: Bench) -> None:
         " worker has how many is decided then."
     )
     for case, (connections, request) in bench.effort.cases(list(CASES.items())):
-        for _ in range(bench.effort.wrk_rounds):
+        for _ in range(bench.effort.spread_rounds):
             for name in spread.NAMES:
                 with bench.contender(name), bench.for_a_while():
                     bench.step(f"{case}: {name}")

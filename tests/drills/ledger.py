@@ -18,6 +18,7 @@ from .keyspace import copies_of
 from .stack import DrillStack
 
 CLIENTS = 64
+FEWEST_CLIENTS = 4
 BATCH = 1000  # asked for at once: one that waits for its turn is not late yet
 AGAIN = 0.25  # seconds between tries of what could not be read
 GIVE_UP = 10.0  # seconds after which what cannot be read is lost; 404 and other data are at once
@@ -34,19 +35,21 @@ async def read_all(port: int, acknowledged: Mapping[int, str]) -> dict[int, str]
     left = dict(acknowledged)
     lost: dict[int, str] = {}
     until = time.monotonic() + GIVE_UP
-    client = Client("127.0.0.1", port, limit=CLIENTS)
-    async with client.running():
-        while left:
+    clients = CLIENTS
+    while left:
+        client = Client("127.0.0.1", port, limit=clients)
+        async with client.running():
             said = await _ask_for(client, left)
-            last = time.monotonic() > until
-            for record_id, judgement in said.items():
-                if judgement.outcome == "answered":
-                    del left[record_id]
-                elif last or judgement.outcome in ("missing", "wrong"):
-                    del left[record_id]
-                    lost[record_id] = f"{judgement.outcome} at the front door"
-            if left:
-                await asyncio.sleep(AGAIN)
+        last = time.monotonic() > until
+        for record_id, judgement in said.items():
+            if judgement.outcome == "answered":
+                del left[record_id]
+            elif last or judgement.outcome in ("missing", "wrong"):
+                del left[record_id]
+                lost[record_id] = f"{judgement.outcome} at the front door"
+        if left:
+            clients = max(FEWEST_CLIENTS, clients // 2)  # a door may let in only so many at once
+            await asyncio.sleep(AGAIN)
     return lost
 
 

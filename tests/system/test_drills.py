@@ -129,7 +129,10 @@ may_retry  # must exist, or this breaks nothing
 def may_retry(*anything, **more):
     return False
 """
-SLOW = {"UNSTABLE_FAILURE_RATE": "0", "UNSTABLE_DELAY_RATE": "1"}  # many requests on their way
+# Many requests are on their way at any time; the breaker stays closed.
+SLOW = {
+    "UNSTABLE_FAILURE_RATE": "0", "UNSTABLE_DELAY_RATE": "1", "UNSTABLE_DELAY_SECONDS": "0.4",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-TARGET_SECONDS = 0.2  # from one end to the other, well below what a request may take
-LOOP_TARGET_SECONDS = 0.05  # in the backend's event loop, which a request goes through many times
-PATIENCE = 5  # looks in a row above the target: a burst is taken in, only a standing queue is not
-LEAST = 16  # a limit of 1 could not be filled: an answer and the next request take their way
+TARGET_SECONDS = 0.3  # from one end to the other, well below what a request may take
+LOOP_TARGET_SECONDS = 0.1  # in the backend's event loop, which a request goes through many times
+PATIENCE = 10  # looks in a row above the target, a second: what a killed worker leaves is taken in
+LEAST = 64  # an instance that has just lost workers, beside one that is out, needs so much room
 BEGIN = 256  # of a backend that says how long work waits; 2,000 answers a second need 0.13 s
 _STEEPEST = 0.3  # of the limit stays at least; what is told is a moment old
 _GROWTH = 1 / 8  # a step; ten steps a second reach three times in a second

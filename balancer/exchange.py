@@ -13,7 +13,7 @@ from .backends import Backend
 from .generated import Problem, ProxyError, error_of, error_of_connect, prefers_text
 from .pace import Pace
 from .request_head import Field, RequestHead
-from .response_head import ResponseHead, block, switch_block
+from .response_head import ResponseHead, block, is_event_stream, switch_block
 from .retry import RETRIED_STATUSES, Attempts, Failure, is_repeatable, may_retry
 from .tunnel import Tunnel
 from .upstream import BackendConnection
@@ -29,6 +29,11 @@ _ERRORS: dict[Failure, ProxyError] = {
     "reset": "connection_terminated",
     "timeout": "http_response_timeout",
     "protocol": "http_protocol_error",
+}
+# What a client is told instead of what the log says: no address and no byte of a backend.
+_TOLD: dict[Failure, str] = {
+    "connect": "the backend cannot be reached",
+    "protocol": "the backend's answer is not valid HTTP",
 }
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -56,6 +61,7 @@ class Exchange:
         self.bytes_received = 0  # of the body, as sent on
         self.ended = ""
         self.error: ProxyError | None = None  # why it was answered here
+        self.reason = ""  # the same for the log, or why it was cut
         self.switched_at = 0.0  # when it became a tunnel
         self._tunnel: Tunnel | None = None
         self._pace: Pace | None = None
@@ -194,10 +200,13 @@ class Exchange:
         elif allowed and (other := self.proxy.choose_again(failed)):
             self._retry(other, failure)
         elif self._answer is not None:
+            self.reason = reason
             self._cut("backend_cut")
         else:
+            self.reason = reason
             error = self.error if failure == "connect" else _ERRORS.get(failure)
-            self.refuse(504 if failure == "timeout" else 502, reason, error)
+            told = _TOLD.get(failure, reason)
+            self.refuse(504 if failure == "timeout" else 502, told, error)
 
     def _may_retry(self, failure: Failure, *, forbidden: bool) -> bool:
         return self.proxy.now() < self._deadline and may_retry(
@@ -350,6 +359,7 @@ class Exchange:
         self._drop_connection()
         self.status = status
         self.error = error or error_of(status)
+        self.reason = self.reason or reason
         self.close_after = (
             not self.request_complete or not self.head.keep_alive or self.proxy.draining
         )
@@ -405,7 +415,8 @@ class Exchange:
     def _check_answer(self, now: float) -> None:
         """Of an answer that is not complete."""
         waits = self.client.write_paused
-        if now - self._last_progress > self.proxy.settings.body_timeout:
+        silent = now - self._last_progress
+        if silent > self.proxy.settings.body_timeout and (waits or silent > self._may_be_silent()):
             how = "client_too_slow" if waits else "timeout"
         elif waits and self._too_slow(now, self.client.taken(self.bytes_sent), waited_for=True):
             how = "client_too_slow"
@@ -417,6 +428,13 @@ class Exchange:
             self.proxy.attempt_failed(self.backend, "timeout")
         self._drop_connection()
         self._cut(how)
+
+    def _may_be_silent(self) -> float:
+        """For how many seconds the backend may send nothing of its answer. A stream of events is
+        as long silent as nothing happens, like a WebSocket."""
+        settings = self.proxy.settings
+        streams = self._answer is not None and is_event_stream(self._answer)
+        return settings.tunnel_idle if streams else settings.body_timeout
 
     def _too_slow(self, now: float, moved: int, *, waited_for: bool) -> bool:
         if self._pace is None:

@@ -220,7 +220,8 @@ OPTIONS = (
         "--body-timeout",
         type=SECONDS,
         default=30.0,
-        help="Seconds a body may stand still, in either direction.",
+        help="Seconds a body may stand still, in either direction; for an answer that is"
+        " text/event-stream --tunnel-idle holds.",
     ),
     option(
         "--keepalive-timeout",
@@ -238,7 +239,7 @@ OPTIONS = (
         "--tunnel-idle",
         type=SECONDS,
         default=300.0,
-        help="Seconds a WebSocket on which nothing moves is kept.",
+        help="Seconds a WebSocket or a stream of events on which nothing moves is kept.",
     ),
     option(
         "--min-rate",

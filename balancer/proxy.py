@@ -178,6 +178,8 @@ class Proxy:
             }
             if exchange.ended == "refused":
                 line["error"] = exchange.error
+            if exchange.ended in ("refused", "backend_cut"):
+                line["reason"] = exchange.reason
             self.log.write(line)
 
     def client_of(self, exchange: Exchange) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-LINE = re.compile(rb"([A-Z-]+) ([!-~]+) HTTP/1\.([01])\r\n")
+LINE = re.compile(rb"([A-Z-]+) ([!-~]+) HTTP/1\.([0-9])\r\n")
 # What may still become a line: a bare LF, a control character or a byte beyond ASCII never will.
 LINE_SO_FAR = re.compile(rb"[!-~][ -~]*\r?")
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -13,6 +13,18 @@ _OTHER_PROTOCOLS = frozenset(
     (b"SOURCE", b"DESCRIBE", b"ANNOUNCE", b"SETUP", b"PLAY", b"PAUSE", b"TEARDOWN", b"RECORD",
      b"GET_PARAMETER", b"SET_PARAMETER", b"REDIRECT", b"FLUSH")
 )  # fmt: skip
+
+
+def as_known(data: bytes, minor: int) -> bytes:
+    """A head of HTTP/1.2 to 1.9 as one of 1.1, the highest version that is known here (RFC 9110
+    2.5).
+
+    Args:
+        minor: where the digit stands.
+    """
+    if data[minor] in b"01":
+        return data
+    return data[:minor] + b"1" + data[minor + 1 :]
 
 
 class RefusedError(Exception):
@@ -35,6 +47,6 @@ def refusal(line: bytes) -> RefusedError:
         return RefusedError(501, "this method is not one of HTTP")
     if not _VERSION.fullmatch(rest[1]) or method == b"PRI":
         return RefusedError(400, "malformed version of HTTP")
-    if rest[1] not in (b"HTTP/1.0", b"HTTP/1.1"):
+    if not rest[1].startswith(b"HTTP/1."):
         return RefusedError(505, "only HTTP/1.0 and 1.1 are spoken here")
     return RefusedError(501, "this method is not known here")

@@ -16,6 +16,7 @@ BodyEnd = Literal["none", "length", "chunked", "close"]
 
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_EVENT_STREAM = re.compile(rb"[ \t]*text/event-stream[ \t]*(?:;|$)", re.IGNORECASE)
 _NO_BODY = frozenset({204, 304})
 _KEEP_ALIVE = [b"keep-alive"]
 
@@ -117,6 +118,14 @@ def _body_end(status: int, lengths: list[bytes], encodings: list[bytes], method:
     if encodings:
         return "chunked"
     return "length" if lengths else "close"
+
+
+def is_event_stream(head: ResponseHead) -> bool:
+    """Whether its body are server-sent events. Asked only of answers that stand still."""
+    return any(
+        name.lower() == b"content-type" and _EVENT_STREAM.match(value)
+        for name, value in head.fields
+    )
 
 
 def block(head: ResponseHead, request: RequestHead, *, chunked: bool, close: bool) -> bytes:

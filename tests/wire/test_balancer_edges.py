@@ -93,6 +93,69 @@ async def test_a_client_that_reads_too_slowly_is_cut_off_and_not_the_backends_fa
     await backend.stop()
 
 
+# Streams that are silent
+
+
+@pytest.mark.parametrize(
+    ("media", "cut"),
+    [
+        (b"text/event-stream", False),
+        (b"Text/Event-Stream; charset=utf-8", False),
+        (b"text/event-stream-of-others", True),
+        (b"application/json", True),
+    ],
+)
+async def test_a_stream_of_events_may_be_silent_for_as_long_as_a_websocket(media, cut):
+    async def one_now_one_later(reader, writer, head):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n\r\ndata: 1\n\n" % media)
+        await asyncio.sleep(0.9)
+        writer.write(b"data: 2\n\n")
+        writer.close()
+
+    backend = await ScriptedBackend(one_now_one_later).start()
+    async with running(backend.address, body_timeout=0.3, tunnel_idle=5.0) as balancer:
+        answer = b""
+        with suppress(ConnectionResetError):
+            answer = await balancer.get()
+        assert answer.endswith(b"data: 2\n\n\r\n0\r\n\r\n") is not cut
+        assert balancer.log.lines[0]["ended"] == ("timeout" if cut else "ok")
+    await backend.stop()
+
+
+async def test_a_stream_of_events_that_is_silent_for_longer_ends_visibly_incomplete():
+    async def one(reader, writer, head):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        await asyncio.sleep(10)
+
+    backend = await ScriptedBackend(one).start()
+    async with running(backend.address, body_timeout=0.1, tunnel_idle=0.4) as balancer:
+        with suppress(ConnectionResetError):
+            assert not (await balancer.get()).endswith(b"0\r\n\r\n")
+        assert balancer.log.lines[0]["ended"] == "timeout"
+        assert balancer.log.lines[0]["duration_ms"] >= 400
+    await backend.stop()
+
+
+async def test_a_client_that_does_not_read_events_gets_no_longer_time_for_that():
+    async def floods(reader, writer, head):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b"data: " + b"x" * 100_000 + b"\n\n")
+            await writer.drain()
+
+    backend = await ScriptedBackend(floods).start()
+    async with running(backend.address, body_timeout=0.5, tunnel_idle=60.0) as balancer:
+        reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        await reader.readexactly(10)
+        async with asyncio.timeout(10):
+            while not balancer.log.lines:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert balancer.log.lines[0]["ended"] == "client_too_slow"
+        writer.close()
+    await backend.stop()
+
+
 # Clients that go
 
 

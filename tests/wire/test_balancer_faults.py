@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -100,6 +101,43 @@ async def test_an_odd_status_line_becomes_502(status_line):
     async with running(liar.address) as balancer:
         assert (await balancer.get()).startswith(b"HTTP/1.1 502 ")
     await liar.stop()
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (answers(b"SSH-2.0-OpenSSH_9.2 secret\r\n"), "not an answer of HTTP"),
+        (answers(b"HTTP/1.1 200 OK\r\nContent-Length: secret\r\n\r\n"), "Content-Length"),
+        (None, "cannot be reached"),
+    ],
+)
+async def test_what_a_backend_did_wrong_stands_in_the_log_and_nothing_of_it_in_the_answer(
+    script, reason
+):
+    backend = ScriptedBackend(script) if script else await dead_backend()
+    if script:
+        await backend.start()
+    async with running(backend.address) as balancer:
+        answer = await balancer.get()
+        assert answer.startswith(b"HTTP/1.1 502 ")
+        for untold in (b"127.0.0.1", b"%d" % backend.port, b"secret"):
+            assert untold not in answer
+        line = balancer.log.lines[0]
+        assert line["backend"] == str(backend.address)
+        assert reason in line["reason"]
+    if script:
+        await backend.stop()
+
+
+async def test_an_answer_that_was_cut_says_in_the_log_what_the_backend_did():
+    cut = answers_and_closes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort")
+    backend = await ScriptedBackend(cut).start()
+    async with running(backend.address) as balancer:
+        with suppress(ConnectionResetError):
+            await balancer.get()
+        assert balancer.log.lines[0]["ended"] == "backend_cut"
+        assert "closed before" in balancer.log.lines[0]["reason"]
+    await backend.stop()
 
 
 async def test_more_statuses_than_the_metrics_have_room_for_stop_no_request():

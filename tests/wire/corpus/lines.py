@@ -68,8 +68,8 @@ CASES = [
     line("bare-cr-smuggles-a-field", b"GET / HTTP/1.1\rX: y", 400, "9112 2.2"),
     # Versions
     line("version-0.9", b"GET / HTTP/0.9", 505, "9112 2.3"),
-    line("version-1.2", b"GET / HTTP/1.2", 505, "9112 2.3"),
-    line("version-1.9", b"GET / HTTP/1.9", 505, "9112 2.3"),
+    line("version-1.2", b"GET / HTTP/1.2", GET, "9110 2.5: as the highest known, 1.1"),
+    line("version-1.9", b"GET / HTTP/1.9", GET, "9110 2.5"),
     line("version-2.0", b"GET / HTTP/2.0", 505, "9110 15.6.6"),
     line("version-3.0", b"GET / HTTP/3.0", 505, "9110 15.6.6"),
     line("version-9.9", b"GET / HTTP/9.9", 505, "9110 15.6.6"),

@@ -56,6 +56,7 @@ PURE = [
     "monitoring/guardian/revival.py",
     "monitoring/stack/state.py",
     "monitoring/stack/waiting.py",
+    "monitoring/trace_context.py",
     "monitoring/topology.py",
     "shards/layout.py",
     "shards/placement.py",

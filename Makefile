@@ -27,8 +27,9 @@ down: set-up-done ## Stop everything; names what does not end
 status: set-up-done ## What runs, and is it ready? (JSON=1 for scripts)
 	@$(STACK) status $(if $(JSON),--json)
 
-logs: set-up-done ## Last log lines (NAME=app1 for one program, LINES=50, FOLLOW=1 to go on)
-	@$(STACK) logs $(NAME) $(if $(LINES),--lines $(LINES)) $(if $(FOLLOW),--follow)
+logs: set-up-done ## Last log lines (NAME=app1, LINES=50, FOLLOW=1); REQ=id: one request's way (JSON=1)
+	@$(STACK) logs $(NAME) $(if $(LINES),--lines $(LINES)) $(if $(FOLLOW),--follow) \
+		$(if $(REQ),--request '$(REQ)') $(if $(JSON),--json)
 
 prometheus: packages ## Fetch the official Prometheus (100 MB), where no package is at hand
 	@$(STACK) install prometheus

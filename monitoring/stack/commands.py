@@ -21,6 +21,7 @@ from .logs import choose, follow, last_lines, places
 from .ownership import make_folders
 from .preflight import check
 from .project import Project, StackError, open_project, open_running
+from .request import show_request
 from .start import log_sizes, start_supervisord, wait_until_ready
 from .state import StackState
 from .status import EXIT_CODES, look, print_status
@@ -102,9 +103,28 @@ def status(as_json: bool) -> None:
 @click.argument("names", nargs=-1)
 @click.option("--lines", "-n", default=20, show_default=True, type=Number(1, 100_000, whole=True))
 @click.option("--follow", "-f", "following", is_flag=True, help="Go on with new lines.")
-def logs(names: tuple[str, ...], lines: int, following: bool) -> None:
-    """Last lines of the logs of the programs NAMES, of all without any."""
+@click.option(
+    "--request",
+    "-r",
+    metavar="ID",
+    help="One request's way through all programs, by its X-Request-Id or its trace id.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts; with --request.")
+def logs(
+    names: tuple[str, ...], lines: int, following: bool, request: str | None, as_json: bool
+) -> None:
+    """Last lines of the logs of the programs NAMES, of all without any.
+
+    With --request, exit code 1 when no access log tells of it.
+    """
     out = console()
+    if request is not None:
+        if names or following:
+            raise click.UsageError("--request looks at all programs, and does not follow")
+        project, _pid = open_running(Path.cwd(), os.environ)
+        sys.exit(show_request(project, request, out, as_json=as_json))
+    if as_json:
+        raise click.UsageError("--json needs --request")
     files = choose(open_project(Path.cwd(), os.environ), names)
 
     def show(name: str, line: str) -> None:

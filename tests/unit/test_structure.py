@@ -55,6 +55,7 @@ PURE = [
     "monitoring/catalogue.py",
     "monitoring/guardian/revival.py",
     "monitoring/stack/state.py",
+    "monitoring/stack/trail.py",
     "monitoring/stack/waiting.py",
     "monitoring/trace_context.py",
     "monitoring/topology.py",

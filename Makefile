@@ -8,7 +8,7 @@ SERVERS := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin:$(CURDIR)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs prometheus grafana test check format drill bench packages dev bench-packages set-up-done
+.PHONY: help setup up down status doctor logs prometheus grafana test check format drill bench packages dev bench-packages set-up-done
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ down: set-up-done ## Stop everything; names what does not end
 
 status: set-up-done ## What runs, and is it ready? (JSON=1 for scripts)
 	@$(STACK) status $(if $(JSON),--json)
+
+doctor: set-up-done ## Is anything in the way? Python, servers, ports, limits, disk, leftovers (JSON=1)
+	@$(STACK) doctor $(if $(JSON),--json)
 
 logs: set-up-done ## Last log lines (NAME=app1, LINES=50, FOLLOW=1); REQ=id: one request's way (JSON=1)
 	@$(STACK) logs $(NAME) $(if $(LINES),--lines $(LINES)) $(if $(FOLLOW),--follow) \

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from rich.markup import escape
 from ..installation.install import ensure_servers, install_release
 from ..option_types import Number
 from ..terminal import console
+from .doctor import examine, print_findings
 from .interrupts import Interruptible
 from .logs import choose, follow, last_lines, places
 from .ownership import make_folders
@@ -97,6 +99,24 @@ def status(as_json: bool) -> None:
     else:
         print_status(state, console())
     sys.exit(EXIT_CODES[state.level])
+
+
+@monitoring.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def doctor(as_json: bool) -> None:
+    """What may be in the way: Python, servers, ports, limits, disk, leftovers. Changes nothing.
+
+    Exit code 0: nothing is in the way, though there may be notes; 1: something is.
+    """
+    project, pid = open_running(Path.cwd(), os.environ)
+    findings = list(examine(project, pid))
+    well = all(finding.gravity != "problem" for finding in findings)
+    if as_json:
+        told = {"ok": well, "findings": [asdict(finding) for finding in findings]}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        print_findings(findings, console())
+    sys.exit(0 if well else 1)
 
 
 @monitoring.command()

@@ -54,6 +54,7 @@ PURE = [
     "balancer/trace_context.py",
     "monitoring/catalogue.py",
     "monitoring/guardian/revival.py",
+    "monitoring/stack/machine_limits.py",
     "monitoring/stack/state.py",
     "monitoring/stack/trail.py",
     "monitoring/stack/waiting.py",

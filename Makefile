@@ -24,7 +24,7 @@ up: packages ## Set up, start everything, wait until it is ready
 down: set-up-done ## Stop everything; names what does not end
 	@$(STACK) down
 
-status: set-up-done ## What runs, and is it ready? (JSON=1 for scripts)
+status: set-up-done ## What runs: programs, workers, shards, breaker, rates (JSON=1 for scripts)
 	@$(STACK) status $(if $(JSON),--json)
 
 doctor: set-up-done ## Is anything in the way? Python, servers, ports, limits, disk, leftovers (JSON=1)

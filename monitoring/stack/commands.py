@@ -26,7 +26,7 @@ from .project import Project, StackError, open_project, open_running
 from .request import show_request
 from .start import log_sizes, start_supervisord, wait_until_ready
 from .state import StackState
-from .status import EXIT_CODES, look, print_status
+from .status import EXIT_CODES, look, look_closer, print_figures, print_status
 from .stop import stop
 from .supervision import NotRunningError
 from .waiting import Limits, Waiting
@@ -86,18 +86,23 @@ def down() -> None:
 @monitoring.command()
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def status(as_json: bool) -> None:
-    """What runs. Exit code 0: every required program is well, 3: one is not.
+    """What runs: programs, workers, shards, breaker, and rates over a second.
 
+    Exit code 0: every required program is well, 3: one is not.
     Optional programs (prometheus, grafana, nginx) that fail are named and change no exit code.
     """
     project, pid = open_running(Path.cwd(), os.environ)
     state = look(project)
+    figures = look_closer(project, state)
     if as_json:
-        click.echo(json.dumps(state.as_json(), indent=2))
+        told = state.as_json() | {"figures": None if figures is None else asdict(figures)}
+        click.echo(json.dumps(told, indent=2))
     elif pid == 0 and state.level == "down":
         click.echo("Nothing runs here. To start it: make up")
     else:
         print_status(state, console())
+        if figures is not None:
+            print_figures(figures, console())
     sys.exit(EXIT_CODES[state.level])
 
 

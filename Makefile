@@ -8,7 +8,7 @@ SERVERS := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin:$(CURDIR)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status logs prometheus grafana test check format drill bench packages dev bench-packages set-up-done
+.PHONY: help setup up down status doctor logs prometheus grafana test check format drill bench packages dev bench-packages set-up-done
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +24,15 @@ up: packages ## Set up, start everything, wait until it is ready
 down: set-up-done ## Stop everything; names what does not end
 	@$(STACK) down
 
-status: set-up-done ## What runs, and is it ready? (JSON=1 for scripts)
+status: set-up-done ## What runs: programs, workers, shards, breaker, rates (JSON=1 for scripts)
 	@$(STACK) status $(if $(JSON),--json)
 
-logs: set-up-done ## Last log lines (NAME=app1 for one program, LINES=50, FOLLOW=1 to go on)
-	@$(STACK) logs $(NAME) $(if $(LINES),--lines $(LINES)) $(if $(FOLLOW),--follow)
+doctor: set-up-done ## Is anything in the way? Python, servers, ports, limits, disk, leftovers (JSON=1)
+	@$(STACK) doctor $(if $(JSON),--json)
+
+logs: set-up-done ## Last log lines (NAME=app1, LINES=50, FOLLOW=1); REQ=id: one request's way (JSON=1)
+	@$(STACK) logs $(NAME) $(if $(LINES),--lines $(LINES)) $(if $(FOLLOW),--follow) \
+		$(if $(REQ),--request '$(REQ)') $(if $(JSON),--json)
 
 prometheus: packages ## Fetch the official Prometheus (100 MB), where no package is at hand
 	@$(STACK) install prometheus

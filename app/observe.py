@@ -6,7 +6,6 @@ import asyncio
 import logging
 import re
 import time
-import uuid
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
@@ -23,6 +22,7 @@ from .load_report import LoadReport
 from .metrics import OTHER, HttpMetrics
 from .resilience import Limit, Result, Trace
 from .responses import error_response, from_http_exception
+from .tracing import TRACE, Tracer, tries
 
 REQUEST_ID = web.RequestKey("request_id", str)
 _NOTES = web.RequestKey("notes", dict[str, Any])
@@ -44,6 +44,9 @@ def note(request: web.Request, *, trace: Trace | None = None, **fields: Any) -> 
         notes["upstream_ms"] = round(trace.seconds * 1000, 3)
         notes["source"] = trace.source
         notes["result"] = trace.result
+        if len(trace.attempts) > 1 or trace.result is Result.FALLBACK:  # else the line says it all
+            wall = time.time() - time.monotonic()
+            notes["tries"] = tries(trace, request[TRACE].attempts, wall)
         if trace.result is Result.FALLBACK:
             notes["reason"] = trace.reason
             notes["error"] = trace.attempts[-1].detail if trace.attempts else ""
@@ -71,6 +74,7 @@ class Observer:
         self._metrics = metrics
         self._log = log
         self._pid = pid
+        self._tracer = Tracer()
         self.draining = False  # from then on every answer closes its connection
         self.busy: set[web.RequestHandler] = set()  # connections with a request
         self._ended = asyncio.Event()
@@ -85,7 +89,8 @@ class Observer:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         given = request.headers.get("X-Request-Id")
-        request_id = given if given and _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        request[TRACE] = self._tracer.begin(request.headers)
+        request_id = given if given and _GIVEN_ID.fullmatch(given) else self._tracer.ids.trace()
         request[REQUEST_ID] = request_id
         request[_NOTES] = {}
         self._begin(request)
@@ -141,13 +146,16 @@ class Observer:
             self._write_line(request, status, seconds)
 
     def _write_line(self, request: web.Request, status: int, seconds: float) -> None:
-        notes = request[_NOTES]
+        notes, trace = request[_NOTES], request[TRACE]
         self._log.write(
             {
                 "time": rfc3339(time.time() - seconds),
                 "service": self._worker.name,
                 "worker": self._pid,
                 "request_id": request[REQUEST_ID],
+                "trace_id": trace.trace_id,
+                "span_id": trace.span_id,
+                "parent_id": trace.parent_id,
                 "method": request.method,
                 "path": request.path_qs,
                 "status": status,

@@ -12,6 +12,7 @@ from aiohttp import web
 from .observe import REQUEST_ID
 from .records import Records
 from .resilience import Answer, Limit, ResilientCall, parse_remainder
+from .tracing import TRACE
 from .upstream import Upstream
 
 FALLBACK: Mapping[str, Any] = {"message": "Fallback response"}
@@ -29,10 +30,10 @@ class Service:
 
     async def ask(self, request: web.Request) -> Answer[dict[str, Any]]:
         """What the external service says, or the fallback, within the caller's time."""
-        request_id = request[REQUEST_ID]
+        request_id, trace = request[REQUEST_ID], request[TRACE]
 
         async def attempt(seconds: float) -> dict[str, Any]:
-            return await self.upstream.fetch(seconds, request_id)
+            return await self.upstream.fetch(seconds, request_id, trace.attempt())
 
         remainder = parse_remainder(request.headers.get("X-Request-Timeout-Ms"))
         self.limit.pause()  # waiting for somebody else is no work of ours

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -17,12 +18,17 @@ from .resilience import AttemptError, Outcome, parse_retry_after
 from .settings import BODY_LIMIT, UpstreamSettings
 from .upstream_answer import check_status, parse_object
 
+NO_TRACE: Mapping[str, str] = {}
+
 
 class Upstream(Protocol):
     """Something that is asked for data and may fail."""
 
-    async def fetch(self, seconds: float, request_id: str) -> dict[str, Any]:
-        """One attempt; it is cancelled after `seconds`, and may be made again.
+    async def fetch(
+        self, seconds: float, request_id: str, trace: Mapping[str, str] = NO_TRACE
+    ) -> dict[str, Any]:
+        """One attempt; it is cancelled after `seconds`, and may be made again. `trace` are header
+        fields to send with it (W3C Trace Context).
 
         Raise AttemptError for a failure you can name. TimeoutError and OSError are understood as
         they are; any other exception is logged as a defect and not tried again.
@@ -51,13 +57,17 @@ class HttpUpstream:
             body_limit=BODY_LIMIT,
         )
 
-    async def fetch(self, seconds: float, request_id: str) -> dict[str, Any]:
+    async def fetch(
+        self, seconds: float, request_id: str, trace: Mapping[str, str] = NO_TRACE
+    ) -> dict[str, Any]:
         # No compression: 64 KiB must be 64 KiB.
         fields = (
             f"Accept: application/json\r\nAccept-Encoding: identity\r\n"
             f"X-Request-Id: {request_id}\r\n"
             f"X-Request-Timeout-Ms: {max(1, int(seconds * 1000))}\r\n"
         )
+        for name, value in trace.items():
+            fields += f"{name}: {value}\r\n"
         try:
             answer = await self._client.get(self._target, fields.encode())
         except BadAnswerError as error:  # what came is not HTTP, or too much

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from monitoring.access_log import AccessLog, rfc3339
+from monitoring.trace_context import Ids, read_trace
 
 from .control import Decision
 from .telemetry import Telemetry
@@ -36,6 +37,7 @@ class Observer:
         self._log = log
         self._stopping = stopping
         self._pid = os.getpid()
+        self._ids = Ids(f"{secrets.randbits(64) | 1 << 63:016x}")
 
     def watch(self, app: web.Application) -> None:
         """Make this the outermost middleware of an application."""
@@ -48,7 +50,8 @@ class Observer:
         app.on_response_prepare.append(_send_request_id)
 
     async def _observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[REQUEST_ID] = _request_id(request.headers.get("X-Request-Id", ""))
+        given = request.headers.get("X-Request-Id", "")
+        request[REQUEST_ID] = given if _GOOD_ID.fullmatch(given) else self._ids.trace()
         arrived, started = time.time(), time.monotonic()
         status = 500  # unless something better comes of it
         self._telemetry.request_started()
@@ -75,6 +78,7 @@ class Observer:
             "service": "unstable",
             "worker": self._pid,
             "request_id": request[REQUEST_ID],
+            **self._trace(request),
             "method": request.method,
             "path": request.path_qs,
             "status": status,
@@ -84,9 +88,12 @@ class Observer:
             line |= {"fault": decision.kind, "decision": decision.number}
         self._log.write(line)
 
-
-def _request_id(given: str) -> str:
-    return given if _GOOD_ID.fullmatch(given) else uuid.uuid4().hex
+    def _trace(self, request: web.Request) -> dict[str, str]:
+        """The caller's trace, or one of its own; `parent_id` is the attempt of the caller."""
+        context = read_trace(request.headers.getall("traceparent", ()))
+        trace_id = context.trace_id if context else self._ids.trace()
+        parent_id = context.parent_id if context else ""
+        return {"trace_id": trace_id, "span_id": self._ids.span(), "parent_id": parent_id}
 
 
 async def _send_request_id(request: web.Request, response: web.StreamResponse) -> None:

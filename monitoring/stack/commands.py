@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -16,14 +17,16 @@ from rich.markup import escape
 from ..installation.install import ensure_servers, install_release
 from ..option_types import Number
 from ..terminal import console
+from .doctor import examine, print_findings
 from .interrupts import Interruptible
 from .logs import choose, follow, last_lines, places
 from .ownership import make_folders
 from .preflight import check
 from .project import Project, StackError, open_project, open_running
+from .request import show_request
 from .start import log_sizes, start_supervisord, wait_until_ready
 from .state import StackState
-from .status import EXIT_CODES, look, print_status
+from .status import EXIT_CODES, look, look_closer, print_figures, print_status
 from .stop import stop
 from .supervision import NotRunningError
 from .waiting import Limits, Waiting
@@ -83,28 +86,70 @@ def down() -> None:
 @monitoring.command()
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def status(as_json: bool) -> None:
-    """What runs. Exit code 0: every required program is well, 3: one is not.
+    """What runs: programs, workers, shards, breaker, and rates over a second.
 
+    Exit code 0: every required program is well, 3: one is not.
     Optional programs (prometheus, grafana, nginx) that fail are named and change no exit code.
     """
     project, pid = open_running(Path.cwd(), os.environ)
     state = look(project)
+    figures = look_closer(project, state)
     if as_json:
-        click.echo(json.dumps(state.as_json(), indent=2))
+        told = state.as_json() | {"figures": None if figures is None else asdict(figures)}
+        click.echo(json.dumps(told, indent=2))
     elif pid == 0 and state.level == "down":
         click.echo("Nothing runs here. To start it: make up")
     else:
         print_status(state, console())
+        if figures is not None:
+            print_figures(figures, console())
     sys.exit(EXIT_CODES[state.level])
+
+
+@monitoring.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def doctor(as_json: bool) -> None:
+    """What may be in the way: Python, servers, ports, limits, disk, leftovers. Changes nothing.
+
+    Exit code 0: nothing is in the way, though there may be notes; 1: something is.
+    """
+    project, pid = open_running(Path.cwd(), os.environ)
+    findings = list(examine(project, pid))
+    well = all(finding.gravity != "problem" for finding in findings)
+    if as_json:
+        told = {"ok": well, "findings": [asdict(finding) for finding in findings]}
+        click.echo(json.dumps(told, indent=2))
+    else:
+        print_findings(findings, console())
+    sys.exit(0 if well else 1)
 
 
 @monitoring.command()
 @click.argument("names", nargs=-1)
 @click.option("--lines", "-n", default=20, show_default=True, type=Number(1, 100_000, whole=True))
 @click.option("--follow", "-f", "following", is_flag=True, help="Go on with new lines.")
-def logs(names: tuple[str, ...], lines: int, following: bool) -> None:
-    """Last lines of the logs of the programs NAMES, of all without any."""
+@click.option(
+    "--request",
+    "-r",
+    metavar="ID",
+    help="One request's way through all programs, by its X-Request-Id or its trace id.",
+)
+@click.option("--json", "as_json", is_flag=True, help="For scripts; with --request.")
+def logs(
+    names: tuple[str, ...], lines: int, following: bool, request: str | None, as_json: bool
+) -> None:
+    """Last lines of the logs of the programs NAMES, of all without any.
+
+    With --request, exit code 1 when no access log tells of it.
+    """
     out = console()
+    if request is not None:
+        if names or following:
+            raise click.UsageError("--request looks at all programs, and does not follow")
+        project, _pid = open_running(Path.cwd(), os.environ)
+        sys.exit(show_request(project, request, out, as_json=as_json))
+    if as_json:
+        raise click.UsageError("--json needs --request")
     files = choose(open_project(Path.cwd(), os.environ), names)
 
     def show(name: str, line: str) -> None:

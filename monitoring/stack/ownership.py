@@ -34,6 +34,21 @@ def make_folders(project: Project) -> None:
         raise StackError(_not_writable(stranger, "no right to", var))
 
 
+def not_usable(project: Project) -> str | None:
+    """What under var/ cannot be used, in one line; None when there is nothing, or no var/ yet."""
+    try:
+        _refuse_another_users_supervisord(project)
+    except StackError as error:
+        return str(error)
+    var = project.root / "var"
+    if not var.exists():
+        usable = os.access(project.root, os.W_OK | os.X_OK, effective_ids=True)
+        return None if usable else _not_writable(project.root, "no right to", var)
+    stranger = var if not os.access(var, os.W_OK, effective_ids=True) else None
+    stranger = stranger or next(_unusable(var, project.tools), None)
+    return None if stranger is None else _not_writable(stranger, "no right to", var)
+
+
 def _unusable(folder: Path, tools: Path) -> Iterator[Path]:
     """Files and folders that this process may not use; what `tools` holds is only read."""
     for entry in sorted(folder.iterdir()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..topology import Port, Program
 from .processes import describe, holder, orphans, title
@@ -21,11 +21,9 @@ def check(project: Project) -> list[str]:
 
     Raises StackError with a line for each thing in the way of the others.
     """
-    if len(os.fsencode(project.topology.socket)) > _SOCKET_PATH_BYTES:
-        raise StackError(
-            f"the path of the control socket is longer than {_SOCKET_PATH_BYTES} bytes "
-            f"({project.topology.socket}): move the project to a folder with a shorter path"
-        )
+    too_long = path_problem(project)
+    if too_long is not None:
+        raise StackError(too_long)
     left = orphans(project.topology, project.root)
     if left:
         told = "".join(f"\n  {title(process)}" for process in left)
@@ -33,21 +31,37 @@ def check(project: Project) -> list[str]:
             "programs of an earlier start still run and no supervisord answers for them. "
             f"To end them: make down{told}"
         )
-    problems = list(_ports_in_use(project))
+    problems = list(ports_in_use(project))
     serious = [line for program, line in problems if not program.optional]
     if serious:
         raise StackError("\n".join(serious))
     return [line for _program, line in problems]
 
 
-def _ports_in_use(project: Project) -> Iterator[tuple[Program, str]]:
+def path_problem(project: Project) -> str | None:
+    """Why no control socket can be made in this folder."""
+    if len(os.fsencode(project.topology.socket)) <= _SOCKET_PATH_BYTES:
+        return None
+    return (
+        f"the path of the control socket is longer than {_SOCKET_PATH_BYTES} bytes "
+        f"({project.topology.socket}): move the project to a folder with a shorter path"
+    )
+
+
+def ports_in_use(project: Project, ours: Collection[int] = ()) -> Iterator[tuple[Program, str]]:
+    """A line for each port that a program cannot have; `ours` are the pids that may hold one."""
     taken = {port.number for program in project.topology.programs for port in program.ports}
     for program in project.topology.programs:
         for port in program.ports if program.autostart else ():
-            problem = _bind_problem(port.number)
-            if problem is not None:
+            problem = bind_problem(port.number)
+            if problem is not None and not _held_by(ours, port.number):
                 free = _free_port(port.number, taken)
                 yield program, _in_the_way(program, port, problem, free)
+
+
+def _held_by(pids: Collection[int], port: int) -> bool:
+    process = holder(port) if pids else None
+    return process is not None and process.pid in pids
 
 
 def _in_the_way(program: Program, port: Port, problem: int, free: int | None) -> str:
@@ -63,7 +77,7 @@ def _in_the_way(program: Program, port: Port, problem: int, free: int | None) ->
     return f"{line}; {', or '.join(ways)}" if ways else line
 
 
-def _bind_problem(port: int) -> int | None:
+def bind_problem(port: int) -> int | None:
     """errno of an attempt to bind, the only test that cannot be wrong; None when it is free."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,7 +94,7 @@ def _free_port(port: int, taken: set[int]) -> int | None:
         (
             number
             for number in candidates
-            if 1024 < number <= 65535 and number not in taken and _bind_problem(number) is None
+            if 1024 < number <= 65535 and number not in taken and bind_problem(number) is None
         ),
         None,
     )

@@ -9,6 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .asking import ask_figures
+from .figures import Figures
+from .figures_text import in_words
 from .observe import observe
 from .project import Project
 from .readiness import Prober
@@ -71,6 +74,17 @@ def print_status(state: StackState, out: Console, *, notes: bool = True) -> None
         if notes and program.last_words:
             line = f"{program.name} said last: {program.last_words} (make logs NAME={program.name})"
             out.print(escape(line), style="dim")
+
+
+def look_closer(project: Project, state: StackState) -> Figures | None:
+    """Workers, shards, breaker and rates of what is ready; takes a second."""
+    return asyncio.run(ask_figures(project, state))
+
+
+def print_figures(figures: Figures, out: Console) -> None:
+    for heading, text, well in in_words(figures):
+        colour = "green" if well else "yellow"
+        out.print(f"[{colour}]{heading:<8}[/] {escape(text)}")
 
 
 def duration(seconds: int) -> str:

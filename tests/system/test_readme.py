@@ -29,6 +29,9 @@ SEEN = {
     '"failure_rate": 0.8': '"hang_rate": 0.2',
     "data/1234": '{"error": "Data not found"}',
     "make down": "nothing is left behind",
+    "make status": "balancer 1 of 1 ready",
+    "make doctor": "former runs",
+    "make logs REQ": "unstable (",
 }
 
 
@@ -154,6 +157,7 @@ def test_the_errors_of_the_troubleshooting_table_are_the_real_ones():
         "is in use by", "It already runs", "is not installed", "is not writable", "Interrupted: ",
         "pip could not install the packages: ", "supervisord does not answer; ",
         "programs of an earlier start still run and no supervisord answers for them",
+        "no line of the access logs tells of request",
     )  # fmt: skip
     for text in texts:
         assert text in sources

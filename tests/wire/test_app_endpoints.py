@@ -389,7 +389,10 @@ async def test_the_log_has_a_line_for_each_request_that_tells_how_it_went(app: R
     (line,) = await app.logged("/?a=1%0A2")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line.pop("duration_ms") > line.pop("upstream_ms") > 0
+    assert re.fullmatch(r"[0-9a-f]{32}", line.pop("trace_id"))
+    assert re.fullmatch(r"[0-9a-f]{16}", line.pop("span_id"))
     assert line == {
+        "parent_id": "",
         "service": "app1",
         "worker": reply.json["instance"],
         "request_id": reply.headers["X-Request-Id"],
@@ -404,6 +407,36 @@ async def test_the_log_has_a_line_for_each_request_that_tells_how_it_went(app: R
         "id": reply.json["id"],
         "stored": "replicated",
     }
+
+
+async def test_a_trace_goes_on_with_a_part_of_its_own_for_every_attempt(
+    app: RunningApp, upstream: ScriptedBackend
+) -> None:
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    upstream.script = answers(ERROR)
+    await app.get(traceparent=f"00-{trace}-{parent}-00", tracestate="a=1")
+    (line,) = await app.logged("/")
+    assert (line["trace_id"], line["parent_id"]) == (trace, parent)
+    sent = [re.search(rb"traceparent: 00-(\w+)-(\w+)-00\r\n", head) for head in upstream.heads]
+    assert [one and one[1].decode() for one in sent] == [trace] * 4
+    parts = [one[2].decode() for one in sent if one]
+    assert len({*parts, parent, line["span_id"]}) == 6
+    assert parts == [one["span_id"] for one in line["tries"]]
+    assert [one["kind"] for one in line["tries"]] == ["first", "retry", "retry", "retry"]
+    assert {one["outcome"] for one in line["tries"]} == {"http_error"}
+    assert all(b"tracestate: a=1\r\n" in head for head in upstream.heads)
+
+
+@pytest.mark.parametrize("given", ["", "x", f"00-{'0' * 32}-00f067aa0ba902b7-01", "00-ä-1-01"])
+async def test_a_trace_that_is_none_is_replaced(
+    app: RunningApp, upstream: ScriptedBackend, given: str
+) -> None:
+    await app.get(traceparent=given, tracestate="a=1")
+    (line,) = await app.logged("/")
+    assert f"traceparent: 00-{line['trace_id']}-".encode() in upstream.heads[0]
+    assert line["parent_id"] == ""
+    assert line["trace_id"] not in ("0" * 32, "")
+    assert b"tracestate" not in upstream.heads[0]
 
 
 async def test_what_is_no_http_is_400_counted_and_not_in_the_log(

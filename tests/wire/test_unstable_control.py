@@ -221,7 +221,9 @@ def test_malformed_requests_are_a_400_and_the_service_goes_on(unstable: Unstable
 def test_the_log_has_one_line_a_request_with_the_fault_and_its_number(tmp_path: Path):
     log = tmp_path / "logs" / "access.jsonl"
     with Unstable("--failure-rate", "1", "--access-log", str(log)) as unstable:
-        unstable.ask("/data?delay=false", **{"X-Request-Id": "one"})
+        traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        told = {"X-Request-Id": "one", "traceparent": traceparent}
+        unstable.ask("/data?delay=false", **told)
         unstable.ask("/data?fail=false&delay=false")
         unstable.ask("/healthz")
         unstable.set(hang_rate=1, failure_rate=0)
@@ -237,7 +239,10 @@ def test_the_log_has_one_line_a_request_with_the_fault_and_its_number(tmp_path: 
     first = next(line for line in lines if line["request_id"] == "one")
     assert first.pop("duration_ms") >= 0
     assert time.strptime(first.pop("time")[:19], "%Y-%m-%dT%H:%M:%S")
+    assert len(first.pop("span_id")) == 16
     assert first == {
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "parent_id": "00f067aa0ba902b7",
         "service": "unstable",
         "worker": pid,
         "request_id": "one",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -112,6 +113,7 @@ def configuration(folder: Path, moves: dict[int, int]) -> Path:
     text = relocate(CONFIG.read_text(), moves)
     path = folder / "prometheus.yml"
     path.write_text(text.replace("_interval: 5s", "_interval: 1s"))
+    shutil.copy(CONFIG.parent / "alerts.yml", folder)
     return path
 
 

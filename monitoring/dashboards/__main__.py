@@ -9,8 +9,11 @@ import click
 
 from .board import Board, to_json
 from .overview import OVERVIEW
+from .processes import PROCESSES
+from .resilience import RESILIENCE
+from .storage import STORAGE
 
-BOARDS: tuple[Board, ...] = (OVERVIEW,)
+BOARDS: tuple[Board, ...] = (OVERVIEW, RESILIENCE, STORAGE, PROCESSES)
 FOLDER = Path(__file__).parent.parent / "grafana" / "dashboards"
 
 

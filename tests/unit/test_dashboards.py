@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 
+from monitoring import catalogue
 from monitoring.dashboards import sdk
 from monitoring.dashboards.__main__ import BOARDS, FOLDER
 from monitoring.dashboards.board import to_json
@@ -26,7 +27,10 @@ DASHBOARDS: dict[str, dict[str, Any]] = {
 }
 
 # Prometheus makes these itself at every scrape.
-OF_PROMETHEUS = {"up": {"job", "instance"}}
+OF_PROMETHEUS = {
+    "up": {"job", "instance"},
+    "scrape_duration_seconds": {"job", "instance"},
+}
 # Numbers since the first start, wanted as such; everywhere else a counter is only good for rates.
 RAW_COUNTERS = {
     ("Requests total", "requests_total"),
@@ -203,6 +207,28 @@ def test_every_line_has_a_name_that_tells_it_from_the_others(query: PanelQuery):
     named = set(re.findall(r"\{\{\s*(\w+)\s*\}\}", query.legend))
     assert query.legend
     assert "instance" in named or named == promql.kept_labels(query.expr) - {"le"}
+
+
+# Good to have on a page of metrics, and no panel would be read for them.
+NOT_SHOWN = {
+    "fault_rate",  # the live page's
+    "balancer_backend_weight",
+    "balancer_changes_serial",
+    "http_request_duration_seconds",  # at the balancer, that is what clients see
+    "process_start_time_seconds",  # every board's vertical lines
+}
+
+
+def test_every_metric_of_the_catalogue_has_a_panel_or_a_reason_to_have_none():
+    shown = {
+        metric.name
+        for dashboard in DASHBOARDS.values()
+        for panel in panels(dashboard)
+        for target in panel["targets"]
+        for name in promql.metric_names(target["expr"])
+        if (metric := promql.catalogued(name))
+    }
+    assert set(catalogue.BY_NAME) - shown == NOT_SHOWN
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -40,6 +41,19 @@ def balancer(page: Recorder) -> None:
         page.histogram("balancer_request_duration_seconds", backend=backend).observe(0.004)
         page.gauge("balancer_backend_up", backend=backend).set(1)
         page.gauge("balancer_requests_in_flight", backend=backend).set(2)
+        for name in ("backend_limit", "backend_ejected", "backend_draining"):
+            page.gauge(f"balancer_{name}", backend=backend).set(0)
+        page.counter("balancer_ejections_total", backend=backend)
+        page.counter("balancer_upstream_errors_total", backend=backend, kind="reset").inc()
+        page.counter("balancer_health_checks_total", backend=backend, result="ok").inc()
+    page.counter("balancer_retries_total", reason="reset").inc()
+    page.counter("balancer_shed_total", reason="connections")
+    for name in ("retry_budget_exhausted_total", "client_disconnects_total"):
+        page.counter(f"balancer_{name}")
+    for name in ("retry_budget_left", "tunnels"):
+        page.gauge(f"balancer_{name}").set(1)
+    page.gauge("balancer_connections", side="client").set(3)
+    page.gauge("workers", state="ready").set(1)
 
 
 def app(page: Recorder) -> None:
@@ -53,12 +67,31 @@ def app(page: Recorder) -> None:
     for shard in ("redis1", "redis2"):
         page.gauge("redis_shard_up", shard=shard).set(1)
         page.gauge("redis_keys_total", shard=shard).inc()
+        page.gauge("store_hints", shard=shard).set(0)
+        page.counter("redis_operations_total", shard=shard, op="get", result="ok").inc()
+        page.histogram("redis_operation_duration_seconds", shard=shard, op="get").observe(0.001)
+    page.counter("store_writes_total", stored="replicated").inc()
+    page.counter("store_copies_made_total", why="hint")
+    page.counter("answers_total", source="live").inc()
+    page.counter("fallbacks_total", reason="deadline")
+    page.counter("external_retries_total", reason="http_error").inc()
+    page.histogram("external_request_duration_seconds").observe(0.02)
+    for name in ("external_hedges_total", "external_probes_total", "http_requests_shed_total"):
+        page.counter(name)
+    for name in ("external_hedge_delay_seconds", "external_breaker_state"):
+        page.gauge(name).set(0)
+    for name in ("http_requests_limit", "http_requests_in_flight"):
+        page.gauge(name).set(1)
+    page.gauge("workers", state="ready").set(1)
+    page.counter("worker_requests_total", slot="0").inc()
+    page.counter("worker_restarts_total", reason="crash")
 
 
 def unstable(page: Recorder) -> None:
     page.counter("requests_total").inc(3)
     page.counter("failures_total").inc()
     page.counter("delays_total").inc()
+    page.counter("faults_total", kind="error").inc()
 
 
 def idle(_page: Recorder) -> None:
@@ -112,6 +145,7 @@ def configuration(folder: Path, moves: dict[int, int]) -> Path:
     text = relocate(CONFIG.read_text(), moves)
     path = folder / "prometheus.yml"
     path.write_text(text.replace("_interval: 5s", "_interval: 1s"))
+    shutil.copy(CONFIG.parent / "alerts.yml", folder)
     return path
 
 
@@ -134,9 +168,12 @@ def complaints(config: Path, folder: Path, port: int) -> list[str]:
             dashboard = json.loads((FOLDER / f"{board.uid}.json").read_text())
             found += settled_problems(url, dashboard, seconds=30, scrape_seconds=1)
         health = targets(url)
+        rules = [rule for group in get(f"{url}/api/v1/rules")["groups"] for rule in group["rules"]]
+    assert rules
+    failing = [f"{rule['name']}: {rule['lastError']}" for rule in rules if rule.get("lastError")]
     assert set(health) == {"balancer", "app1", "app2", "unstable", "console", "prometheus"}
     down = {name: state for name, state in health.items() if state != "up"}
-    return [*map(str, found), *map(str, down.items())]
+    return [*map(str, found), *failing, *map(str, down.items())]
 
 
 async def test_every_query_of_every_dashboard_draws_something(tmp_path: Path):

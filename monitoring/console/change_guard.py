@@ -7,7 +7,7 @@ import ipaddress
 
 from ..host_header import trusted_host
 
-TOKEN_HEADER = "X-Console-Token"
+PROOF_HEADER = "X-Console-Token"
 
 
 def refusal(*, remote: str, host: str, origin: str | None, token: str, given: str | None) -> str:

@@ -12,6 +12,7 @@ import psutil
 
 from ..stack.project import Project
 from .faults import BURST_CLIENTS, BURST_REQUESTS, Fault, faults_url
+from .snapshot import role
 
 
 class FaultError(RuntimeError):
@@ -99,9 +100,10 @@ class Doer:
     async def _send_burst(self) -> None:
         """Answers do not matter: what they do to the stack is on the page."""
         door = next(
-            program.url for program in self._project.topology.programs
-            if program.name == "balancer" and program.url
-        )  # fmt: skip
+            program.url
+            for program in self._project.topology.programs
+            if role(program) == "balancer" and program.url
+        )
         left = iter(range(BURST_REQUESTS))
 
         async def client() -> None:

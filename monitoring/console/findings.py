@@ -109,8 +109,10 @@ def _died(snapshot: Snapshot) -> Iterator[Finding]:
         ago = snapshot.at - program.died
         fresh = program.condition == "ready" and program.uptime_seconds <= RECENT_SECONDS
         if fresh and program.died and not program.optional and ago <= RECENT_SECONDS:
+            ours = snapshot.roles.get(program.name, "other") != "other"
             yield Finding(
-                program.name, "degraded",
+                program.name,
+                "degraded" if ours else "ok",
                 f"{program.name} ended and was started again {max(0, int(ago))} s ago",
             )  # fmt: skip
 

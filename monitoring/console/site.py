@@ -23,7 +23,7 @@ from ..process import report_process
 from ..stack.project import Project
 from ..stack.readiness import Prober
 from ..stack.supervision import SupervisorError
-from .change_guard import TOKEN_HEADER, refusal
+from .change_guard import PROOF_HEADER, refusal
 from .doing import Doer, FaultError
 from .faults import Fault, all_faults
 from .live import Live, Message
@@ -52,7 +52,7 @@ _PROJECT = web.AppKey("project", Project)
 _WATCH = web.AppKey("watch", Watch)
 _LIVE = web.AppKey("live", Live)
 _DOER = web.AppKey("doer", Doer)
-_FAULTS = web.AppKey("faults", dict[str, Fault])
+_FAULTS: web.AppKey[dict[str, Fault]] = web.AppKey("faults", dict)
 _TOKEN = web.AppKey("token", str)
 _START = web.AppKey("start", str)
 _PAGE = web.AppKey("page", MetricsPage)
@@ -201,7 +201,7 @@ async def _do(request: web.Request) -> web.Response:
         host=request.host,
         origin=request.headers.get("Origin"),
         token=app[_TOKEN],
-        given=request.headers.get(TOKEN_HEADER),
+        given=request.headers.get(PROOF_HEADER),
     )
     if why:
         return web.json_response({"error": why}, status=403)

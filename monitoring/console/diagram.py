@@ -172,14 +172,14 @@ def _edge(
     source: str, target: ProgramState, rate: float, failed: float, slow: float | None, *, what: str
 ) -> Edge:
     """An edge to what does not answer is broken, whatever goes over it."""
-    label = f"{rate:.0f}/s"
-    story = f"{rate:.1f} {what}/s, {failed:.1f} failed/s"
-    if failed >= 0.5:
-        label += f" ✕{failed:.0f}"
-    if slow is not None and rate > 0:
-        label += f" {1000 * slow:.0f}ms" if slow >= 0.001 else " <1ms"
-        story += f", p95 {1000 * slow:.1f} ms"
+    label, story = f"{rate:.0f}/s", f"{rate:.1f} {what}/s, {failed:.1f} failed/s"
     health: Health = _HEALTH[target.condition]
     if health == "good":
         health = "warn" if failed > 0.5 * rate > 0 else "good" if rate else "idle"
+    if failed >= 0.5:
+        label += f" ✕{failed:.0f}"
+    if slow is not None and rate > 0:
+        story += f", p95 {1000 * slow:.1f} ms"
+        if health != "bad":  # whatever is quick there, nothing is done
+            label += f" {1000 * slow:.0f}ms" if slow >= 0.001 else " <1ms"
     return Edge(source, target.name, health, label, story)

@@ -11,7 +11,7 @@ import aiohttp
 import psutil
 
 from ..stack.project import Project
-from .faults import BURST_CLIENTS, BURST_REQUESTS, Fault, faults_url
+from .faults import BURST_CLIENTS, BURST_REQUESTS, Fault, all_faults, faults_url
 from .snapshot import role
 
 
@@ -24,6 +24,7 @@ class Doer:
     SupervisorError."""
 
     def __init__(self, project: Project, session: aiohttp.ClientSession) -> None:
+        self.faults = all_faults(project.topology)
         self._project = project
         self._session = session
         self._burst: asyncio.Task[None] | None = None

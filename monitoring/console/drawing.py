@@ -28,8 +28,8 @@ class Layout:
 
 
 WIDE = Layout(
-    "wide", 960, 400, (156, 92),
-    {"clients": 78, "balancer": 300, "app": 540, "last": 880}, upright=False,
+    "wide", 960, 400, (146, 96),
+    {"clients": 78, "balancer": 322, "app": 566, "last": 882}, upright=False,
 )  # fmt: skip
 NARROW = Layout(
     "narrow", 372, 640, (118, 92),

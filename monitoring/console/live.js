@@ -4,7 +4,6 @@
 const HISTORY = 300;
 const content = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const byId = (id) => document.getElementById(id);
-const shapes = ["", "/", "\\", ".", "x", "-", "+", "|"];
 const dashes = ["solid", "dot", "dash", "longdash", "dashdot", "longdashdot"];
 const colours = {
   "live": "#2f9e74", "read back": "#4c8bf5", "stale": "#b7b34a",
@@ -30,11 +29,21 @@ function series(chart) {
     const values = points.map((point) => point[chart][name] ?? null);
     const colour = colours[name] ?? palette[number % palette.length];
     if (chart === "kinds") {
-      return { type: "bar", name, x: at, y: values,
-        marker: { color: colour, pattern: { shape: shapes[number % shapes.length], solidity: 0.25 } } };
+      return { type: "scatter", mode: "lines", stackgroup: "kinds", name, x: at, y: values,
+        fillcolor: `${colour}66`, line: { color: colour, dash: dashes[number % dashes.length], width: 1.5 } };
     }
     return { type: "scatter", mode: "lines", name, x: at, y: values,
       line: { color: colour, dash: dashes[number % dashes.length], width: 2 } };
+  });
+}
+
+// numbers that would stand on each other are left out; their lines stay
+function apart(numbered) {
+  let last = 0;
+  return numbered.filter((event) => {
+    if (event.at - last < 2500) return false;
+    last = event.at;
+    return true;
   });
 }
 
@@ -47,15 +56,15 @@ function layout() {
   const numbered = events.map((event, index) => ({ ...event, number: index + 1 }))
     .filter((event) => event.at >= begin);
   return {
-    height: 220, margin: { l: 44, r: 8, t: 18, b: 28 }, barmode: "stack", bargap: 0,
+    height: 240, margin: { l: 44, r: 8, t: 18, b: 28 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: text, size: 12 }, showlegend: true, hovermode: "x",
-    legend: { orientation: "h", y: -0.16, x: 0, font: { size: 11 } },
+    legend: { orientation: "h", y: -0.16, x: 0, traceorder: "normal", font: { size: 11 } },
     xaxis: { type: "date", gridcolor: line, range: [new Date(begin), new Date(end + 1000)], tickformat: "%H:%M:%S", nticks: 5 },
     yaxis: { gridcolor: line, rangemode: "tozero", zerolinecolor: line, nticks: 5 },
     shapes: numbered.map((event) => ({ type: "line", x0: new Date(event.at), x1: new Date(event.at),
       yref: "paper", y0: 0, y1: 1, line: { color: text, width: 1, dash: "dot" } })),
-    annotations: numbered.map((event) => ({ x: new Date(event.at), yref: "paper", y: 1,
+    annotations: apart(numbered).map((event) => ({ x: new Date(event.at), yref: "paper", y: 1,
       yanchor: "bottom", showarrow: false, text: String(event.number), hovertext: event.what, font: { size: 11 } })),
   };
 }
@@ -93,7 +102,7 @@ function listen() {
     events = told.events;
     fill(told.html);
     document.title = `${{ ok: "●", degraded: "◐", down: "✕" }[told.level]} ${told.sentence}`;
-    byId("time").textContent = new Date(told.point.at).toLocaleTimeString();
+    byId("time").textContent = new Date(told.point.at).toLocaleTimeString([], { hour12: false });
     draw();
     say(true);
   });
@@ -127,6 +136,9 @@ async function press(button) {
   }
 }
 
+if (matchMedia("(min-width: 46rem)").matches) {
+  for (const group of document.querySelectorAll("details")) group.open = true;
+}
 for (const button of document.querySelectorAll("button[data-fault]")) {
   button.disabled = false;
   button.addEventListener("click", () => press(button));

@@ -119,8 +119,10 @@ def _group(program: str, faults: list[Fault]) -> str:
         for fault in faults
     )
     name = escape(program) or "the stack"
+    is_open = "" if program else " open"
     return (
-        f'<details open><summary>{name}</summary><ul aria-label="{name}">{buttons}</ul></details>'
+        f"<details{is_open}><summary>{name}</summary>"
+        f'<ul aria-label="{name}">{buttons}</ul></details>'
     )
 
 

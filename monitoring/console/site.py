@@ -25,7 +25,6 @@ from ..stack.readiness import Prober
 from ..stack.supervision import SupervisorError
 from .change_guard import PROOF_HEADER, refusal
 from .doing import Doer, FaultError
-from .faults import Fault, all_faults
 from .live import Live, Message
 from .page import render_page
 from .scraping import Scraper
@@ -52,7 +51,6 @@ _PROJECT = web.AppKey("project", Project)
 _WATCH = web.AppKey("watch", Watch)
 _LIVE = web.AppKey("live", Live)
 _DOER = web.AppKey("doer", Doer)
-_FAULTS: web.AppKey[dict[str, Fault]] = web.AppKey("faults", dict)
 _TOKEN = web.AppKey("token", str)
 _START = web.AppKey("start", str)
 _PAGE = web.AppKey("page", MetricsPage)
@@ -63,7 +61,6 @@ def application(project: Project) -> web.Application:
     """The console of one project."""
     app = web.Application(middlewares=[_counted, _guarded])
     app[_PROJECT] = project
-    app[_FAULTS] = all_faults(project.topology)
     app[_TOKEN], app[_START] = secrets.token_urlsafe(32), secrets.token_hex(8)
     app[_PAGE] = MetricsPage(None)
     app[_RECORDER] = app[_PAGE].recorder(0)
@@ -151,7 +148,7 @@ async def _page(request: web.Request) -> web.Response:
     page = render_page(
         await app[_WATCH].state(),
         datetime.now().astimezone().strftime("%H:%M:%S"),
-        faults=app[_FAULTS].values(),
+        faults=app[_DOER].faults.values(),
         token=app[_TOKEN],
         start=app[_START],
     )
@@ -205,10 +202,10 @@ async def _do(request: web.Request) -> web.Response:
     )
     if why:
         return web.json_response({"error": why}, status=403)
-    fault = app[_FAULTS].get(name)
+    fault = app[_DOER].faults.get(name)
     if fault is None:
         return web.json_response(
-            {"error": f"there is no {name}", "allowed": list(app[_FAULTS])}, status=404
+            {"error": f"there is no {name}", "allowed": list(app[_DOER].faults)}, status=404
         )
     app[_LIVE].note(f"{fault.label} {fault.program}".strip())
     try:

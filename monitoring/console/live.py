@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -74,6 +75,13 @@ class Live:
         return [asdict(event) for event in self._events]
 
     async def _run(self) -> None:
+        try:
+            await self._look_for_ever()
+        except Exception:
+            logging.exception("looking at the stack failed; pages try again")
+            self.close()
+
+    async def _look_for_ever(self) -> None:
         while True:
             began = time.monotonic()
             message = self._message(await self._scraper.look())

@@ -102,8 +102,12 @@ class Scraper:
             del self._readings[name]
         changes = {}
         for name, text in texts.items():
+            try:
+                seen = parse(text, now)
+            except ValueError:  # something else answers on its port: no answer of its own
+                continue
             looks = self._readings.setdefault(name, deque(maxlen=WINDOW + 1))
-            looks.append(parse(text, now))
+            looks.append(seen)
             changes[name] = Change(looks[-1], looks[0] if len(looks) > 1 else None)
         return changes
 

@@ -41,7 +41,8 @@ class Browser:
         port = self._port()
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=10) as answer:
             pages = [one for one in json.load(answer) if one["type"] == "page"]
-        self._socket = connect(pages[0]["webSocketDebuggerUrl"], max_size=2**26)
+        self._opened = connect(pages[0]["webSocketDebuggerUrl"], max_size=2**26)
+        self._socket = self._opened.__enter__()
         for domain in ("Page", "Runtime", "Log"):
             self.call(f"{domain}.enable")
         return self
@@ -52,7 +53,7 @@ class Browser:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._socket.close()
+        self._opened.__exit__(kind, error, traceback)
         self._process.terminate()
         self._process.wait(10)
 

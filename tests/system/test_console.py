@@ -9,6 +9,7 @@ import pytest
 
 from tests.browser import Browser
 from tests.running_stack import RunningStack, eventually
+from tests.system.conftest import put_right
 
 
 def verdict(stack: RunningStack) -> dict[str, str]:
@@ -47,25 +48,32 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def broken(running: RunningStack) -> Iterator[RunningStack]:
+    """For tests whose last button puts everything right."""
+    yield running
+    put_right(running)
+
+
 @pytest.fixture
-def page(stack: RunningStack, browser: Browser) -> Browser:
+def page(broken: RunningStack, browser: Browser) -> Browser:
     """The page, live, of a stack that is well."""
-    browser.open(f"http://127.0.0.1:{stack.ports['CONSOLE_PORT']}/")
+    browser.open(f"http://127.0.0.1:{broken.ports['CONSOLE_PORT']}/")
     browser.wait(lambda: "live" in browser.text("#connection"), "the page is live")
     browser.wait(lambda: "app2" in browser.text("#diagram"), "the diagram is there")
     return browser
 
 
-def test_buttons_diagram_charts_and_supervisorctl_agree(stack: RunningStack, page: Browser):
+def test_buttons_diagram_charts_and_supervisorctl_agree(broken: RunningStack, page: Browser):
     page.click("[data-fault=stop-unstable]")
     page.wait(lambda: "unstable is stopped" in page.text("#verdict"), "the verdict names it")
-    assert "STOPPED" in stack.ctl("status", "unstable", check=False)
+    assert "STOPPED" in broken.ctl("status", "unstable", check=False)
     assert "stopped" in page.text("[data-node=unstable]")
     assert page.look("document.querySelector('[data-edge=app1-unstable]').matches('.bad')")
     assert "supervisorctl stop unstable" in page.text("#answer")
     assert "stop unstable" in page.text("#events")
 
-    stack.gets(["/"] * 10)
+    broken.gets(["/"] * 10)
     page.wait(
         lambda: page.look("document.querySelectorAll('#chart-kinds .scatterlayer .trace').length"),
         "the chart of answers is drawn",
@@ -78,13 +86,13 @@ def test_buttons_diagram_charts_and_supervisorctl_agree(stack: RunningStack, pag
 
     page.click("[data-fault=put-right]")
     page.wait(lambda: "ready" in page.text("[data-node=unstable]"), "it runs again")
-    assert "RUNNING" in stack.ctl("status", "unstable")
+    assert any(word in broken.ctl("status", "unstable") for word in ("RUNNING", "STARTING"))
 
 
 def test_a_worker_killed_and_a_shard_frozen_by_buttons_are_named(
-    stack: RunningStack, page: Browser
+    broken: RunningStack, page: Browser
 ):
-    pid = min(worker["pid"] for worker in stack.get("/workers", "APP2_PORT").json["workers"])
+    pid = min(worker["pid"] for worker in broken.get("/workers", "APP2_PORT").json["workers"])
     page.wait(lambda: page.text(f"[data-worker='{pid}']"), "its worker is in the table")
     page.click("[data-fault=kill-worker-app2]")
     page.click("[data-fault=freeze-redis1]")
@@ -96,10 +104,10 @@ def test_a_worker_killed_and_a_shard_frozen_by_buttons_are_named(
 
 
 def test_the_page_is_live_again_after_the_console_was_started_anew(
-    stack: RunningStack, page: Browser
+    broken: RunningStack, page: Browser
 ):
     start = page.look("document.querySelector('meta[name=console-start]').content")
-    stack.ctl("restart", "console")
+    broken.ctl("restart", "console")
     page.wait(
         lambda: (
             page.look("document.querySelector('meta[name=console-start]')?.content")
@@ -110,6 +118,8 @@ def test_the_page_is_live_again_after_the_console_was_started_anew(
     )
     page.click("[data-fault=unstable-hang]")
     page.wait(lambda: "is set to hang" in page.text("#verdict"), "its buttons work again")
+    page.click("[data-fault=put-right]")
+    page.wait(lambda: "● done" in page.text("#answer"), "everything is put right")
 
 
 def test_a_phone_in_the_dark_scrolls_down_only_and_nothing_is_refused_but_plotlys_map_style(
@@ -117,7 +127,8 @@ def test_a_phone_in_the_dark_scrolls_down_only_and_nothing_is_refused_but_plotly
 ):
     page.size(390, 844, phone=True, dark=True)
     try:
-        assert page.look("document.documentElement.scrollWidth") <= 390
+        width = "document.documentElement.scrollWidth"
+        page.wait(lambda: page.look(width) <= 390, "everything fits")
         assert page.look("getComputedStyle(document.querySelector('.narrow')).display") == "block"
         assert page.look("getComputedStyle(document.body).backgroundColor") == "rgb(17, 22, 29)"
     finally:

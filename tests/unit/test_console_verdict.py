@@ -108,7 +108,10 @@ def shard(result: str, op: str = "set") -> str:
     return f'redis_operations_total{{op="{op}",result="{result}",shard="redis1"}} 30\n'
 
 
-RESTARTED = {"died": NOW - 3, "up": 2}
+def restarted(name: str) -> ProgramState:
+    return program(name, died=NOW - 3, up=2)
+
+
 SILENT = "no answer within 1 s"
 DRILLS: dict[str, tuple[Snapshot, str]] = {
     "both-redis-down": (
@@ -134,13 +137,13 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
         "worker 12 of app1 stands still since 7 s",
     ),
     "kill-balancer": (
-        snapshot(program("balancer", **RESTARTED)), "balancer ended and was started again 3 s ago",
+        snapshot(restarted("balancer")), "balancer ended and was started again 3 s ago",
     ),
     "kill-parent": (
-        snapshot(program("app1", **RESTARTED)), "app1 ended and was started again 3 s ago",
+        snapshot(restarted("app1")), "app1 ended and was started again 3 s ago",
     ),
     "kill-redis2": (
-        snapshot(program("redis2", **RESTARTED)), "redis2 ended and was started again 3 s ago",
+        snapshot(restarted("redis2")), "redis2 ended and was started again 3 s ago",
     ),
     "kill-worker": (snapshot(restarts={"app2": {"crash": 2}}), "app2 lost 2 workers (crash)"),
     "overload": (

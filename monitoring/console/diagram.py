@@ -134,7 +134,7 @@ def _front(snapshot: Snapshot, door: ProgramState) -> Edge:
 def _backend(snapshot: Snapshot, door: ProgramState, app: ProgramState) -> Edge:
     change, backend = snapshot.changes.get(door.name), address(app)
     if change is None:
-        return _edge(door.name, app, 0.0, 0.0, None, what="requests")
+        return _untold(door.name, app)
     name, duration = "balancer_requests_total", "balancer_request_duration_seconds"
     statuses = change.rates(name, "status", backend=backend)
     failed = change.rate("balancer_upstream_errors_total", backend=backend)
@@ -151,7 +151,7 @@ def _backend(snapshot: Snapshot, door: ProgramState, app: ProgramState) -> Edge:
 def _attempts(snapshot: Snapshot, app: ProgramState, external: ProgramState) -> Edge:
     change = snapshot.changes.get(app.name)
     if change is None:
-        return _edge(app.name, external, 0.0, 0.0, None, what="attempts")
+        return _untold(app.name, external)
     outcomes = change.rates("external_requests_total", "outcome")
     slow = snapshot.quantile("app", "external_request_duration_seconds", 0.95)
     failed = sum(outcomes.get(outcome, 0.0) for outcome in FAILED)
@@ -161,11 +161,17 @@ def _attempts(snapshot: Snapshot, app: ProgramState, external: ProgramState) -> 
 def _operations(snapshot: Snapshot, app: ProgramState, shard: ProgramState) -> Edge:
     change = snapshot.changes.get(app.name)
     if change is None:
-        return _edge(app.name, shard, 0.0, 0.0, None, what="operations")
+        return _untold(app.name, shard)
     results = change.rates("redis_operations_total", "result", shard=shard.name)
     slow = snapshot.quantile("app", "redis_operation_duration_seconds", 0.95, shard=shard.name)
     failed = sum(rate for result, rate in results.items() if result != "ok")
     return _edge(app.name, shard, sum(results.values()), failed, slow, what="operations")
+
+
+def _untold(source: str, target: ProgramState) -> Edge:
+    """Who asks did not tell what it asks."""
+    health = _HEALTH[target.condition]
+    return Edge(source, target.name, "idle" if health == "good" else health, "–", "not known")
 
 
 def _edge(

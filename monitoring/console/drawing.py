@@ -125,4 +125,4 @@ def _label_place(source: tuple[float, float], target: tuple[float, float], layou
     across = layout.width if layout.upright else layout.height
     if away > 0.45 * across:
         return 0.78
-    return 0.26 if away < 0.12 * across else 0.5
+    return 0.26 if 0 < away < 0.12 * across else 0.5

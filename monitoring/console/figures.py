@@ -48,7 +48,7 @@ def six_numbers(snapshot: Snapshot) -> list[Number]:
         ),
         Number(
             "Records", f"{max(shards.values()):.0f}" if shards else "–", "",
-            f"{_short(missing)}/s not stored" if missing else f"on each of {len(shards)} shards",
+            f"{_short(missing)}/s not stored" if missing else "on every shard that answers",
         ),
     ]  # fmt: skip
 

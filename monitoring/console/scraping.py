@@ -20,7 +20,7 @@ from .snapshot import Role, Snapshot, Use, role
 from .watch import Watch
 
 TRIES = 2  # a connection that a frozen worker has accepted is never answered, the next one is
-TRY_SECONDS = 0.5
+TRY_SECONDS = 0.9
 WINDOW = 3  # looks over which rates are taken: less noise than from one second to the next
 _TELLING: tuple[Role, ...] = ("app", "balancer", "unstable")
 _POOLED: tuple[Role, ...] = ("app", "balancer")

@@ -1,7 +1,7 @@
-"""`python -m monitoring.console`: the status page, a program of its own.
+"""`python -m monitoring.console`: the live page, a program of its own.
 
 It reads supervisord's socket and asks every program itself, so it works while any of them is
-down, the balancer and supervisord included. Read-only.
+down, the balancer and supervisord included.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Address(click.ParamType[tuple[str, int]]):
     show_default=True, type=Address(), help="Where the page is.",
 )  # fmt: skip
 def main(listen: tuple[str, int]) -> None:
-    """The status page of the stack in the current folder."""
+    """The live page of the stack in the current folder."""
     host, port = listen
     project = open_project(Path.cwd(), os.environ)
     try:

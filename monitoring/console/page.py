@@ -1,31 +1,31 @@
-"""The status page as HTML. Pure: a state goes in, text comes out.
+"""The console's page as HTML. Pure: a state goes in, text comes out.
 
-No script, no inline style, nothing from elsewhere: the page keeps a content security policy of
-`default-src 'none'; style-src 'self'`, and reads well without its style sheet.
+No inline script, no inline style, nothing from elsewhere: the page keeps a strict content
+security policy. Without its script it still tells states, anew every few seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from html import escape
+from itertools import groupby
 from string import Template
 
-from ..stack.state import Condition, Level, ProgramState, StackState
-from ..stack.status import WORDS, duration
+from ..stack.state import StackState
+from ..stack.status import WORDS
+from .faults import Fault
+from .fragments import LEVEL_SIGNS, program_rows, verdict_html
 
-REFRESH_SECONDS = 3
+REFRESH_SECONDS = 3  # without the script
 
-# never colour alone: a sign and a word as well
-_SIGNS: Mapping[Condition, str] = {
-    "ready": "●",
-    "starting": "◐",
-    "failing": "✕",
-    "stopped": "■",
-    "off": "○",
-    "absent": "○",
-    "unknown": "?",
-}
-_VERDICTS: Mapping[Level, str] = {"ok": "●", "degraded": "◐", "down": "✕"}
+_CHARTS = (
+    ("kinds", "Answers a second, by kind"),
+    ("times", "Time to answer, ms"),
+    ("attempts", "Attempts at the external service, per answer"),
+    ("shards", "Operations a second, by shard"),
+    ("cpu", "CPU by program, % of one core"),
+    ("memory", "Memory by program, MB"),
+)
 
 _PAGE = Template("""\
 <!doctype html>
@@ -34,79 +34,96 @@ _PAGE = Template("""\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="refresh" content="$refresh">
+<meta name="console-token" content="$token">
+<meta name="console-start" content="$start">
+<noscript><meta http-equiv="refresh" content="$refresh"></noscript>
 <title>$sign $title</title>
 <link rel="stylesheet" href="/style.css">
+<link rel="stylesheet" href="/charts.css" id="plotly.js-style-global">
+<script src="/plotly.min.js" defer></script>
+<script src="/live.js" defer></script>
 </head>
 <body>
 <main>
 <header>
-<h1>Keeps answering</h1>
-<p class="verdict $level" role="status"><span aria-hidden="true">$sign</span> $sentence</p>
+<h1>Keeps answering <span id="connection" role="status">not live</span></h1>
+<div id="verdict" role="status">$verdict</div>
 </header>
-<table>
+<dl id="numbers" aria-label="Six numbers"></dl>
+<section><h2>What asks what</h2><div id="diagram"><p>Needs the page's script.</p></div></section>
+<section class="two"><div><h2>Alerts</h2><ul id="alerts"></ul></div>
+<div><h2>Events</h2><ol id="events"></ol></div></section>
+<section><h2>Break it</h2><p id="answer" role="status"></p>
+<div class="faults">$faults</div></section>
+<section><h2>Charts</h2><div class="charts">$charts</div></section>
+<section><h2>Programs</h2><div class="scroll"><table class="programs">
 <caption>Programs of this machine's stack</caption>
 <thead><tr><th scope="col">Program</th><th scope="col">Condition</th>
 <th scope="col">supervisord says</th><th scope="col" class="number">Up</th>
-<th scope="col" class="number">pid</th><th scope="col">Address</th></tr></thead>
-<tbody>
+<th scope="col" class="number">pid</th><th scope="col" class="number">CPU</th>
+<th scope="col" class="number">Memory</th><th scope="col">Address</th></tr></thead>
+<tbody id="programs">
 $rows
 </tbody>
-</table>
+</table></div></section>
+<section><h2>Workers</h2><div class="scroll"><table class="workers">
+<caption>Worker processes</caption>
+<thead><tr><th scope="col">Program</th><th scope="col">State</th>
+<th scope="col" class="number">pid</th><th scope="col" class="number">In flight</th>
+<th scope="col" class="number">Requests</th><th scope="col" class="number">Connections</th>
+<th scope="col" class="number">Memory</th><th scope="col" class="number">Age</th></tr></thead>
+<tbody id="workers"></tbody>
+</table></div></section>
 $links
-<footer><p>As of $time, anew every $refresh s. The same for scripts:
+<footer><p>As of <span id="time">$time</span>. The same for scripts:
 <a href="/api/state">/api/state</a>, <a href="/metrics">/metrics</a>, <code>make status</code>.
-Try <code>supervisorctl stop unstable</code>.</p></footer>
+</p></footer>
 </main>
 </body>
 </html>
 """)
 
-_ROW = Template("""\
-<tr class="$condition"><th scope="row">$name</th>
-<td><span class="sign" aria-hidden="true">$sign</span> $word$note</td>
-<td>$state</td>
-<td class="number">$uptime</td>
-<td class="number">$pid</td>
-<td>$address</td></tr>""")
 
-
-def render_page(state: StackState, time: str) -> str:
-    """The whole page; `time` is the moment it shows, for people."""
+def render_page(
+    state: StackState, time: str, *, faults: Iterable[Fault], token: str, start: str
+) -> str:
+    """The whole page; `time` is the moment it shows, for people. `start` names this start of
+    the console, `token` lets the page's buttons change something."""
     return _PAGE.substitute(
         refresh=REFRESH_SECONDS,
+        token=escape(token),
+        start=escape(start),
         title=escape(state.sentence),
-        level=state.level,
-        sign=_VERDICTS[state.level],
-        sentence=escape(state.sentence),
-        rows="\n".join(_row(program) for program in state.programs),
+        sign=LEVEL_SIGNS[state.level],
+        verdict=verdict_html(state.level, state.sentence),
+        rows=program_rows(state),
+        faults="".join(_group(name, list(ours)) for name, ours in _grouped(faults)),
+        charts="".join(
+            f'<figure><figcaption>{title}</figcaption><div id="chart-{name}"></div></figure>'
+            for name, title in _CHARTS
+        ),
         links=_links(state),
         time=escape(time),
     )
 
 
-def _row(program: ProgramState) -> str:
-    return _ROW.substitute(
-        name=escape(program.name),
-        condition=program.condition,
-        sign=_SIGNS[program.condition],
-        word=WORDS.get(program.condition, program.condition),
-        note=f'<span class="note">{escape(program.note)}</span>' if program.note else "",
-        state=escape(program.state.lower()) or "–",
-        uptime=duration(program.uptime_seconds) if program.pid else "–",
-        pid=program.pid or "–",
-        address=_address(program),
+def _grouped(faults: Iterable[Fault]) -> Iterable[tuple[str, Iterable[Fault]]]:
+    whole = sorted(faults, key=lambda fault: fault.program != "")  # stable: the stack's first
+    return groupby(whole, key=lambda fault: fault.program)
+
+
+def _group(program: str, faults: list[Fault]) -> str:
+    buttons = "".join(
+        f'<li><button type="button" data-fault="{escape(fault.name)}" disabled>'
+        f"{escape(fault.label)}</button> <code>{escape(fault.command)}</code></li>"
+        for fault in faults
     )
-
-
-def _address(program: ProgramState) -> str:
-    """A link only where something answers."""
-    if program.url is None:
-        return "–"
-    shown = escape(program.url)
-    if program.condition not in ("ready", "starting") or not program.url.startswith("http"):
-        return f"<code>{shown}</code>"
-    return f'<a href="{escape(program.url, quote=True)}" rel="noreferrer">{shown}</a>'
+    name = escape(program) or "the stack"
+    is_open = "" if program else " open"
+    return (
+        f"<details{is_open}><summary>{name}</summary>"
+        f'<ul aria-label="{name}">{buttons}</ul></details>'
+    )
 
 
 def _links(state: StackState) -> str:

@@ -1,4 +1,4 @@
-"""The status page as a real process beside a real supervisord."""
+"""The console as a real process beside a real supervisord."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitoring.console.site import ROUTES
 from tests.ops_stack import ROOT, Stack, eventually, free_port
 
 
@@ -42,6 +44,15 @@ class Console(Stack):
             response = connection.getresponse()
             headers = {key.lower(): value for key, value in response.getheaders()}
             return Answer(response.status, headers, response.read().decode())
+        finally:
+            connection.close()
+
+    def post(self, headers: dict[str, str], fault: str = "put-right") -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("POST", f"/api/faults/{fault}", headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, {}, response.read().decode())
         finally:
             connection.close()
 
@@ -93,6 +104,43 @@ def test_nothing_can_be_changed(shared: Console):
     for method in ("POST", "PUT", "DELETE"):
         assert shared.get("/", method=method).status == 405
         assert shared.get("/api/state", method=method).status == 405
+
+
+def test_a_change_needs_post_the_token_the_own_origin_and_a_host_that_is_ours(shared: Console):
+    token = re.findall('console-token" content="([^"]+)"', shared.get("/").text)[0]
+    own = {"Origin": f"http://127.0.0.1:{shared.port}", "X-Console-Token": token}
+    assert shared.post(own).status == 200
+    assert shared.post(own | {"Origin": "http://evil.example"}).status == 403
+    assert shared.post(own | {"X-Console-Token": "guess"}).status == 403
+    assert shared.post({"X-Console-Token": token}).status == 403
+    assert shared.post({"Origin": own["Origin"]}).status == 403
+    rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
+    assert shared.post(own | rebound).status == 421
+    assert shared.get("/api/faults/put-right").status == 405
+    unknown = shared.post(own, "rm-rf")
+    assert (unknown.status, json.loads(unknown.text)["allowed"]) == (404, ["put-right"])
+
+
+def test_the_charts_library_is_the_installed_packages_own_file(shared: Console):
+    script = shared.get("/plotly.min.js")
+    assert script.status == 200
+    assert "/javascript" in script.headers["content-type"]
+    assert "plotly.js v" in script.text[:200]
+
+
+def test_the_stream_tells_the_history_then_a_look_each_second_and_ends_with_the_listener(
+    shared: Console,
+):
+    connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=10)
+    connection.request("GET", "/api/live")
+    stream = connection.getresponse()
+    assert stream.headers["Content-Type"].startswith("text/event-stream")
+    told = [stream.readline().decode().strip() for _ in range(8)]
+    assert told[0] == "retry: 1000"
+    assert told[2] == "event: history"
+    assert told[5] == "event: look"
+    assert "All is well" in json.loads(told[6].removeprefix("data: "))["sentence"]
+    connection.close()
 
 
 def test_a_program_that_dies_is_seen_and_named(stack: Console):
@@ -161,7 +209,7 @@ def test_its_own_metrics_count_and_their_labels_are_bounded(shared: Console):
     }
     requests = families["http_requests"].samples
     routes = {sample.labels["route"] for sample in requests}
-    assert routes <= {"/", "/style.css", "/api/state", "/healthz", "/readyz", "/metrics", "_OTHER"}
+    assert routes <= {*ROUTES, "_OTHER"}
     (others,) = [
         sample.value
         for sample in requests

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 
 
 def main() -> int:
     """The exit code. What the user can mend is told in lines that begin with `error: `."""
     came: list[int] = []
 
-    def remember(number: int, _frame: FrameType | None) -> None:
+    def remember(number: int, _frame: object) -> None:
         came.append(number)
 
-    # Whoever presses Ctrl-C this early gets a line too, and no traceback. Not by an exception:
-    # one that is raised in a callback of Python's import lock is lost.
-    signal.signal(signal.SIGINT, remember)
+    # Whoever presses Ctrl-C this early gets a line too, and no traceback. Not by an exception
+    # where much is imported: one that is raised in a callback of the import lock is lost.
+    try:
+        import signal
+
+        signal.signal(signal.SIGINT, remember)
+    except KeyboardInterrupt:
+        print("Interrupted before anything was done.", file=sys.stderr)
+        return 130
     import click
 
     from .stack.commands import monitoring

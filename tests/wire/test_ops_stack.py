@@ -126,8 +126,8 @@ def test_ctrl_c_at_any_moment_of_a_start_is_one_line(stack: Stack):
             continue  # Python itself was not up yet: before the first line of ours
         if "Exception ignored" in errors:
             continue  # it came in a callback of Python's own start, where it is lost
-        (line,) = errors.splitlines()
-        assert line.startswith("Interrupted")
+        assert errors.startswith("Interrupted"), errors
+        assert len(errors.splitlines()) == 1, errors
         # Python may end by the signal where it was executing text; to the shell both are 130
         assert begun.returncode in (130, -signal.SIGINT)
         moments += 1

@@ -58,7 +58,7 @@ class Instance:
     def wait_ready(self) -> Instance:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # or another program still has the port
                 self.ask("/readyz")
                 return self
             time.sleep(0.02)

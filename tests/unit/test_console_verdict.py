@@ -150,6 +150,9 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
         snapshot(door='balancer_shed_total{reason="backends"} 300\n'),
         "overload: balancer refuses 300 requests/s",
     ),
+    "reload-balancer": (
+        snapshot(restarts={"balancer": {"reload": 1}}), "balancer replaces its workers (reload)",
+    ),
     "restart-app1": (snapshot(program("app1", "stopped")), "app1 is stopped, app2 does its work"),
     "rolling-restart": (
         snapshot(restarts={"app1": {"reload": 2}}), "app1 replaces its workers (reload)",
@@ -191,7 +194,7 @@ def test_the_verdict_names_what_the_drill_breaks(name: str):
     look, words = DRILLS[name]
     level, sentence = verdict(look, findings(look))
     assert words in sentence
-    assert level == ("ok" if name == "rolling-restart" else "degraded")
+    assert level == ("ok" if name in ("rolling-restart", "reload-balancer") else "degraded")
 
 
 def test_stock_faults_under_load_are_no_alarm():

@@ -16,22 +16,28 @@ Usable alone; with two servers running (`redis-server shards/redis1.conf`, and r
 
 What holds: a write is reported as stored only when the server said so; a record is reported as
 absent only when the server that must know said so; each command ends within its time-out; and a
-slow or dead server delays nothing on the others.
+slow or dead server delays nothing on the others. `store_for` opens a Redis Cluster too.
 """
 
+from .cluster import ClusterStore
 from .errors import RecordConflictError, ShardError, StoreError, StoreUnavailableError
+from .interface import Store, store_for
 from .records import MAX_ID
 from .settings import StoreSettings, split_urls
-from .store import ShardedStore, Stored
+from .store import ShardedStore
+from .stored import Stored
 
 __all__ = [
     "MAX_ID",
+    "ClusterStore",
     "RecordConflictError",
     "ShardError",
     "ShardedStore",
+    "Store",
     "StoreError",
     "StoreSettings",
     "StoreUnavailableError",
     "Stored",
     "split_urls",
+    "store_for",
 ]

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .interface import store_for
+from .migrate_command import migrate
 from .settings import StoreSettings, split_urls
 from .status import ShardStatus
-from .store import ShardedStore
 
 _COLOURS = {"up": "green", "loading": "yellow", "down": "red"}
 
@@ -41,6 +42,9 @@ class StoreUrls(click.ParamType[tuple[str, ...]]):
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """The sharded store: records on several Redis servers."""
+
+
+main.add_command(migrate)
 
 
 @main.command()
@@ -74,7 +78,7 @@ def status(urls: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _ask(settings: StoreSettings) -> list[ShardStatus]:
-    store = ShardedStore(settings, claim=False)
+    store = store_for(settings, claim=False)
     try:
         return await store.status()
     finally:

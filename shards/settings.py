@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 _ALLOWED_URL = "allowed is redis://[user:password@]host[:port][#name]"
+_CLUSTER = "redis+cluster"
+_ALLOWED_CLUSTER_URL = "allowed is redis+cluster://[user:password@]host[:port],host[:port]..."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 _PASSWORD = re.compile(r"(//[^:/@]*:).*@")
 _DEFAULT_PORT = 6379
@@ -55,6 +57,11 @@ class StoreSettings:
 
     def __post_init__(self) -> None:
         shards = len(self.addresses)
+        if self.is_cluster and self.copies not in (None, 1):
+            raise ValueError(
+                f"copies {self.copies}: a Redis Cluster makes its own copies, by its replicas;"
+                " allowed is 1"
+            )
         if self.copies is not None and self.copies > shards:
             raise ValueError(f"copies {self.copies}: more than there are shards ({shards})")
         if self.copies is not None and self.copies < 1:
@@ -78,14 +85,24 @@ class StoreSettings:
 
     @property
     def copies_kept(self) -> int:
-        """Copies of each record."""
-        return self.copies or min(2, len(self.urls))
+        """Copies of each record, not counting the replicas of a Redis Cluster."""
+        return self.copies or (1 if self.is_cluster else min(2, len(self.urls)))
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the URLs are nodes of one Redis Cluster, any of which tells of the others."""
+        return any(url.startswith(_CLUSTER + ":") for url in self.urls)
 
     @property
     def addresses(self) -> tuple[ShardAddress, ...]:
         """The shards in the order given. Raises ValueError for none or one named twice."""
         if not self.urls:
             raise ValueError(f"store URL '': at least one shard is needed; {_ALLOWED_URL}")
+        if self.is_cluster and not all(url.startswith(_CLUSTER + ":") for url in self.urls):
+            raise ValueError(
+                "store URL: redis:// and redis+cluster:// in one list; a store is either shards"
+                " of its own or one Redis Cluster"
+            )
         addresses = tuple(map(parse_url, self.urls, range(1, len(self.urls) + 1)))
         servers: dict[tuple[str, int], str] = {}
         names: set[str] = set()
@@ -104,26 +121,40 @@ class StoreSettings:
 
 
 def split_urls(text: str) -> tuple[str, ...]:
-    """The URLs of a comma-separated list, as it stands in STORE_URL."""
-    return tuple(url.strip() for url in text.split(",")) if text.strip() else ()
+    """The URLs of a comma-separated list, as it stands in STORE_URL.
+
+    Nodes of a cluster may follow the first without repeating its scheme, user and password.
+    """
+    if not text.strip():
+        return ()
+    first, *more = (url.strip() for url in text.split(","))
+    if first.startswith(_CLUSTER + "://"):
+        before, at, _ = first.removeprefix(_CLUSTER + "://").rpartition("@")
+        same = f"{_CLUSTER}://{before}{at}"
+        more = [url if "://" in url or not url else same + url for url in more]
+    return (first, *more)
 
 
 def parse_url(url: str, position: int) -> ShardAddress:
     """One shard's address; `position` counts from 1. Raises ValueError, without the password."""
     shown = _PASSWORD.sub(r"\1***@", url)
+    cluster = url.startswith(_CLUSTER + ":")
+    allowed = _ALLOWED_CLUSTER_URL if cluster else _ALLOWED_URL
 
     def refuse(why: str) -> ValueError:
-        return ValueError(f"store URL {shown!r}: {why}; {_ALLOWED_URL}")
+        return ValueError(f"store URL {shown!r}: {why}; {allowed}")
 
     if not url.isprintable() or " " in url:
         raise refuse("has blanks or control characters")
     parts, port = _split(url)
-    if parts is None or parts.scheme != "redis" or not parts.hostname or not port:
+    if parts is None or parts.scheme not in ("redis", _CLUSTER) or not parts.hostname or not port:
         raise refuse("is not the address of a Redis server")
     if parts.path not in ("", "/", "/0"):
         raise refuse("names a database; records lie in database 0, the one Redis Cluster has")
     if parts.query:
         raise refuse("has a query; time-outs and the like are settings of the store")
+    if parts.fragment and cluster:
+        raise refuse("names a shard; the cluster knows its nodes")
     if parts.fragment and not _NAME.fullmatch(parts.fragment):
         raise refuse(f"has a bad shard name {parts.fragment!r}")
     return ShardAddress(

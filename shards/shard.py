@@ -109,7 +109,8 @@ class Shard:
         kind = ShardTimeoutError if isinstance(error, TimeoutError) else ShardError
         failure = kind(self.name, _reason(error))
         if op == "set" and isinstance(error, ReplyError) and failure.reason.startswith(_REFUSALS):
-            self.refuses = failure
+            if self.refuses is None or not failure.reason.startswith("EXECABORT"):
+                self.refuses = failure  # EXECABORT only follows from what was said before
             self._probe()
         now = time.monotonic()
         if now >= self._next_log and not (op == "probe" and isinstance(error, ReplyError)):

@@ -8,7 +8,6 @@ naming the other.* So any one shard may be lost at any moment, with its disk.
 from __future__ import annotations
 
 import asyncio
-from enum import StrEnum
 from types import TracebackType
 from typing import Self, get_args
 
@@ -25,18 +24,11 @@ from .records import check_id, check_value, key_of
 from .settings import StoreSettings
 from .shard import Op, Shard
 from .status import ShardStatus
+from .stored import Stored
 from .writing import write
 
 _RETRY_AFTER = 1.0  # seconds; supervisord brings a dead server back in about that time
 _MOST_REPAIRS = 64  # at the same time; what is left out is found again by the next reader
-
-
-class Stored(StrEnum):
-    """What is true of a record when `put` returns."""
-
-    REPLICATED = "replicated"  # every copy asked for exists
-    DEGRADED = "degraded"  # fewer copies than asked for, and hints to make the others
-    NONE = "none"  # no copy is known to exist
 
 
 class ShardedStore:
@@ -51,6 +43,8 @@ class ShardedStore:
     def __init__(
         self, settings: StoreSettings, *, recorder: Recorder | None = None, claim: bool = True
     ) -> None:
+        if settings.is_cluster:
+            raise ValueError("a redis+cluster:// store is a ClusterStore: see shards.store_for")
         if recorder is None:  # counted, but seen by nobody
             columns = 40 * len(settings.addresses) * len(get_args(Op)) + 64
             recorder = MetricsPage(None, rows=1, columns=columns).recorder(0)

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shards import RecordConflictError, ShardedStore, Stored
+from shards import RecordConflictError, Store, Stored
 
 from .id_source import IdSource
 from .responses import to_json
@@ -42,7 +42,7 @@ class Record:
 class Records:
     """Keeps records in the sharded store under ids of this worker."""
 
-    def __init__(self, store: ShardedStore, ids: IdSource) -> None:
+    def __init__(self, store: Store, ids: IdSource) -> None:
         self._store = store
         self._ids = ids
 

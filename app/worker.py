@@ -15,7 +15,7 @@ from aiohttp import web
 
 from monitoring.page import Recorder
 from monitoring.process import report_process
-from shards import ShardedStore
+from shards import store_for
 from workers import BootError, Worker
 
 from . import handlers
@@ -52,7 +52,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
         await stack.enter_async_context(
             _in_background(report_process(recorder, started=worker.pool_started))
         )
-        store = ShardedStore(settings.store, recorder=recorder)
+        store = store_for(settings.store, recorder=recorder)
         stack.push_async_callback(store.close)
         await store.open()
         upstream = open_upstream(settings.upstream)

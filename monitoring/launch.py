@@ -46,11 +46,24 @@ def launch() -> None:
 @_configuration
 @_port
 @_data
-def redis_server(configuration: Path, port: int, data: Path) -> None:
+@click.option(
+    "--fsync",
+    type=click.Choice(["everysec", "always"]),
+    envvar="REDIS_FSYNC",
+    show_envvar=True,
+    show_default="as in the configuration, everysec",
+    help="When writes are flushed to the disk itself: a power failure may take about the last"
+    " 2 seconds, or nothing, for a disk write before each batch of answers.",
+)
+def redis_server(configuration: Path, port: int, data: Path, fsync: str | None) -> None:
     """One shard."""
     binary = _find("redis-server")
     data = _folder(data)
-    _become(command_lines.redis_server(binary, configuration.absolute(), port=port, data=data))
+    _become(
+        command_lines.redis_server(
+            binary, configuration.absolute(), port=port, data=data, fsync=fsync
+        )
+    )
 
 
 @launch.command()

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from .copying import Lying
 from .errors import RecordConflictError, ShardError
 from .settings import StoreSettings
-from .sides import Lying, Side, side_of
+from .sides import Side, side_of
 
 
 @dataclass(slots=True)

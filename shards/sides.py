@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from monitoring.page import MetricsPage
 
 from .cluster import ClusterStore
+from .copying import Lying, as_lying, lying
 from .errors import ShardError
 from .layout import FIRST_COPIES, FURTHER_COPIES, id_of
 from .places import Place, Places
@@ -19,14 +19,6 @@ from .shard import Shard
 from .writing import write
 
 _SCAN_COUNT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Lying:
-    """A record as it lies somewhere; `ttl_ms` 0: it never expires."""
-
-    value: bytes
-    ttl_ms: int
 
 
 class Side(Protocol):
@@ -80,8 +72,8 @@ class ShardsSide:
                     cursor, keys = _list(await shard.execute("heal", database, scan))
                     place = Place(shard, database)
                     ids = _ids(keys)
-                    lying = await asyncio.gather(*(_read(place, record_id) for record_id in ids))
-                    yield _present(ids, lying)
+                    found = await asyncio.gather(*(lying(place, record_id) for record_id in ids))
+                    yield _present(ids, found)
                     if cursor == b"0":
                         break
 
@@ -99,18 +91,13 @@ class ShardsSide:
     async def copies(self, ids: Iterable[int]) -> dict[int, list[Lying | None]]:
         async def of(record_id: int) -> list[Lying | None]:
             places = self._places.of(record_id)
-            return list(await asyncio.gather(*(_read(place, record_id) for place in places)))
+            return list(await asyncio.gather(*(lying(place, record_id) for place in places)))
 
         ids = list(ids)
         return dict(zip(ids, await asyncio.gather(*map(of, ids)), strict=True))
 
     async def close(self) -> None:
         await asyncio.gather(*(shard.close() for shard in self._shards.values()))
-
-
-async def _read(place: Place[Shard], record_id: int) -> Lying | None:
-    key = key_of(record_id)
-    return _lying(await place.shard.execute("heal", place.database, (b"GET", key), (b"PTTL", key)))
 
 
 class ClusterSide:
@@ -127,7 +114,7 @@ class ClusterSide:
 
     async def batches(self) -> AsyncIterator[dict[int, Lying]]:
         for node in await self._store.masters():
-            cursor: Any = 0
+            cursor = 0
             while True:
                 told = await self._store.execute(
                     "heal", "SCAN", cursor, "COUNT", _SCAN_COUNT, node=node
@@ -135,7 +122,7 @@ class ClusterSide:
                 cursor, keys = _scanned(told)
                 ids = _ids(keys)
                 yield _present(ids, await asyncio.gather(*map(self._read, ids)))
-                if not int(cursor):
+                if not cursor:
                     break
 
     async def keep(self, records: Mapping[int, Lying]) -> None:
@@ -146,7 +133,7 @@ class ClusterSide:
     async def copies(self, ids: Iterable[int]) -> dict[int, list[Lying | None]]:
         ids = list(ids)
         found = await asyncio.gather(*map(self._read, ids))
-        return {record_id: [lying] for record_id, lying in zip(ids, found, strict=True)}
+        return {record_id: [copy] for record_id, copy in zip(ids, found, strict=True)}
 
     async def close(self) -> None:
         await self._store.close()
@@ -156,28 +143,21 @@ class ClusterSide:
         value, ttl = await asyncio.gather(
             self._store.execute("heal", "GET", key), self._store.execute("heal", "PTTL", key)
         )
-        return _lying([value, ttl])
+        return as_lying(value, ttl)
 
 
-def _lying(reply: object) -> Lying | None:
-    """Of the replies to GET and PTTL; -2: it expired in between, -1: it never does."""
-    if isinstance(reply, list) and isinstance(reply[0], bytes) and reply[1] != -2:
-        return Lying(reply[0], 0 if reply[1] == -1 else max(int(reply[1]), 1))
-    return None
-
-
-def _present(ids: Sequence[int], lying: Iterable[Lying | None]) -> dict[int, Lying]:
-    return {i: record for i, record in zip(ids, lying, strict=True) if record is not None}
+def _present(ids: Sequence[int], found: Iterable[Lying | None]) -> dict[int, Lying]:
+    return {i: record for i, record in zip(ids, found, strict=True) if record is not None}
 
 
 def _ids(keys: object) -> list[int]:
     return [i for i in map(id_of, map(_bytes, _list(keys))) if i is not None]
 
 
-def _scanned(told: Any) -> tuple[Any, Any]:
-    """The reply to SCAN; redis-py gives it by node when a node was named."""
-    pair = next(iter(told.values())) if isinstance(told, dict) else told
-    return pair[0], pair[1]
+def _scanned(told: Any) -> tuple[int, Any]:
+    """The reply to SCAN; redis-py gives the cursors by node, here of one."""
+    cursor, keys = told
+    return int(next(iter(cursor.values())) if isinstance(cursor, dict) else cursor), keys
 
 
 def _list(reply: object) -> list[Any]:

@@ -19,9 +19,13 @@ class CommandLine:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def redis_server(binary: Path, configuration: Path, *, port: int, data: Path) -> CommandLine:
+def redis_server(
+    binary: Path, configuration: Path, *, port: int, data: Path, fsync: str | None = None
+) -> CommandLine:
+    """`fsync`: overrides `appendfsync` of the configuration."""
+    flush = () if fsync is None else ("--appendfsync", fsync)
     return CommandLine(
-        (str(binary), str(configuration), "--port", str(port), "--dir", str(data)),
+        (str(binary), str(configuration), "--port", str(port), "--dir", str(data), *flush),
     )
 
 

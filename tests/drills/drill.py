@@ -32,6 +32,7 @@ class Drill:
         takes: seconds that `act` takes, about; for the time left.
         lag: seconds by which the load generator may be late for one request in a hundred, or the
             drill proves nothing.
+        long: runs only when it is named.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Drill:
     promises: tuple[Promise, ...]
     takes: float
     lag: float = 0.1
+    long: bool = False

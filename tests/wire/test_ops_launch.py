@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -192,3 +193,41 @@ def test_a_bad_port_is_refused_naming_option_and_range(folder: Path):
     done = launch(folder, *PROMETHEUS[:3], "99999", *PROMETHEUS[4:])
     assert done.returncode == 2
     assert "'--port': '99999' is not a whole number from 1 to 65535" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"), [({}, "everysec"), ({"REDIS_FSYNC": "always"}, "always")]
+)
+def test_one_variable_makes_a_shard_flush_before_it_answers(
+    tmp_path: Path, environ: dict[str, str], said: str
+):
+    port = free_port()
+    shard = subprocess.Popen(
+        (sys.executable, "-m", "monitoring.launch", "redis-server",
+         str(ROOT / "shards" / "redis1.conf"), "--port", str(port), "--data", "var/redis1"),
+        cwd=tmp_path, env=environment(**environ), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def asked() -> bytes:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(b"CONFIG GET appendfsync\r\n")
+                return connection.recv(1000)
+        except OSError:
+            return b""
+
+    try:
+        eventually(lambda: said.encode() in asked())
+    finally:
+        shard.kill()
+        shard.wait()
+
+
+def test_a_way_to_flush_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path):
+    configuration = str(ROOT / "shards" / "redis1.conf")
+    ended = launch(
+        tmp_path, "redis-server", configuration, "--port", "1", "--data", "d", REDIS_FSYNC="never"
+    )
+    assert ended.returncode == 2
+    assert "REDIS_FSYNC" in ended.stderr
+    assert "'everysec', 'always'" in ended.stderr

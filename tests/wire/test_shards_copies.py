@@ -109,6 +109,24 @@ async def test_a_shard_that_is_full_is_written_around(store, servers):
     await both_hold_everything(store, servers, IDS)
 
 
+async def test_a_full_shard_still_gives_the_other_what_it_lost(store, servers):
+    """By read repair; its healer waits, for a lease cannot be written."""
+    ids = [i for i in IDS if PLACEMENT.owners(i)[0] == "redis2"][:50]
+    await asyncio.gather(*(store.put(i, b"%d." % i) for i in ids))
+    servers[0].command("CONFIG SET maxmemory 1")
+    await asyncio.to_thread(servers[1].stop)
+    shutil.rmtree(servers[1].data)
+    servers[1].data.mkdir()
+    await asyncio.to_thread(servers[1].start)
+
+    async def read_repaired() -> bool:
+        for record_id in ids:
+            assert await store.get(record_id) == b"%d." % record_id
+        return all(held(servers[1], record_id) for record_id in ids)
+
+    await until(read_repaired, "the shard that lost its disk has again what was asked for")
+
+
 async def test_a_silent_first_owner_is_not_waited_for(store, servers):
     await write(store, IDS)
     servers[0].freeze()

@@ -189,11 +189,17 @@ class ClusterStore:
             self._meters[op].count(time.perf_counter() - started, failure)
 
     async def _one_of_few(self, work: Coroutine[Any, Any, T]) -> T:
+        """Who waits for its turn longer than its caller does is given up: nothing piles up."""
         try:
-            async with self._places:
-                return await work
+            async with asyncio.timeout(self.settings.operation_timeout_seconds):
+                await self._places.acquire()
+        except BaseException:
+            work.close()  # it never began
+            raise
+        try:
+            return await work
         finally:
-            work.close()  # of no effect unless it never began
+            self._places.release()
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._under_way.discard(task)

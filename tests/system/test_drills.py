@@ -84,8 +84,11 @@ def healthy(stack: DrillStack) -> Iterator[DrillStack]:
     stack.put_right()
 
 
-# The overload needs a door of its own: see below.
-@pytest.mark.parametrize("name", [name for name in all_drills() if name != "overload"])
+# The overload needs a door of its own: see below. The long ones are for `make drill`.
+@pytest.mark.parametrize(
+    "name",
+    [name for name, drill in all_drills().items() if name != "overload" and not drill.long],
+)
 def test_a_drill_keeps_every_promise_but_those_known_to_be_broken(
     healthy: DrillStack, tmp_path: Path, name: str
 ):

@@ -18,7 +18,7 @@ _SECONDS, _SHORT_SECONDS = 300.0, 2.0
 _HOUSEKEEPING = 2  # the database of hints and of copies under way
 _UNDER_WAY = ("hints:*", "scan:*")
 _SHARDS = ("redis1", "redis2")
-_HEALED_WITHIN = 60.0
+_HEALED_WITHIN = 240.0  # on a busy machine
 
 
 def act(scene: Scene) -> None:

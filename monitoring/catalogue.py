@@ -154,6 +154,20 @@ METRICS: tuple[Metric, ...] = (
         merge="max",
     ),
     Metric(
+        "store_scan_records",
+        "gauge",
+        "Records looked at so far while everything is copied anew to a shard; 0: none is.",
+        ("shard",),
+        merge="max",
+    ),
+    Metric(
+        "store_scan_records_expected",
+        "gauge",
+        "Records to look at while everything is copied anew to a shard; 0: none is.",
+        ("shard",),
+        merge="max",
+    ),
+    Metric(
         "store_writes_total",
         "counter",
         "Records by what became of them: replicated, degraded (a copy is missing), none.",

@@ -4,10 +4,15 @@ Two ways to know what a shard (the target) lacks, both kept on the shards that h
 sources), so nothing is forgotten when a process dies:
 
 - hints: `hints:<target>` on the source names records written while the target was absent; an id
-  is taken out after the target has said that it has the record;
+  is taken out after the target has said that it has the record. When the map has changed and the
+  target is no owner any more, hints for those who are take its place, in one step;
 - the target's identity, which it keeps beside its data: the source remembers whom it knew under
   that name (`peers`). Another identity means another disk: everything the target must have is
   copied by a scan, and the new identity is remembered after that.
+
+A target that is not known yet gets everything too if it had its part in every map that records
+here may have been placed by: it may have lost its disk before anybody met it. A shard that was
+added later gets what it must have by a rebalance.
 
 Everything may be cut short and repeated. A lease on the source keeps others from doing the same
 work; if it fails, work is done twice, not wrong.
@@ -18,35 +23,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from monitoring.page import Recorder
 
-from .copying import copy
 from .errors import ShardError
+from .heal_progress import HealProgress
+from .introduction import christening, members
 from .layout import (
     FIRST_COPIES,
     FURTHER_COPIES,
     HOUSEKEEPING,
     IDENTITY,
     LEASE,
+    MAPS,
     PEERS,
     hints_key,
-    id_of,
+    progress_in,
     scan_key,
 )
+from .lease import Lease
+from .maps import UNSURE, parse_map
 from .pipeline import Reply
-from .places import Place, Places
+from .places import Places
+from .refilling import BATCH, Refill, as_bytes, as_list, copy_home
+from .scripts import hinted_anew, sure_if
 from .settings import StoreSettings
 from .shard import Shard
 
 _log = logging.getLogger(__name__)
 _EVERY = 1.0  # seconds between two looks
-_BATCH = 50  # records; a shard that copies them answers others a fraction of a millisecond later
-_LEASE_MS = 5000
-_SCAN_COUNT = 200  # keys Redis looks at in one SCAN
+_LEASE_SECONDS = 5.0
 
 
 class Healer:
@@ -61,9 +68,11 @@ class Healer:
     ) -> None:
         self._shards = shards
         self._places = places
+        self._map = settings.map
         self._seconds_each = 1.0 / settings.heal_records_per_second
-        self._token = secrets.token_hex(8).encode()
-        self._hints = {name: recorder.gauge("store_hints", shard=name) for name in shards}
+        self._lease = Lease(LEASE, _LEASE_SECONDS)
+        self._progress = HealProgress(shards, recorder)
+        self._met: dict[str, set[bytes]] = {}  # in this turn: identities that have everything
         self._made = {
             why: recorder.counter("store_copies_made_total", why=why) for why in ("hint", "scan")
         }
@@ -76,158 +85,172 @@ class Healer:
 
     async def look(self) -> None:
         """One turn over all sources."""
-        hints = dict.fromkeys(self._shards, 0)
+        well = True  # every source knows every target, and has done for it what was to be done
+        self._met = {}
         for source in self._shards.values():
             if source.absent is not None:
+                well = False
                 continue
             try:
-                for target, count in (await self._heal_from(source)).items():
-                    hints[target] += count
+                well = await self._heal_from(source) and well
             except ShardError as error:
+                well = False
                 _log.info("healing from %s stopped: %s", source.name, error.reason)
-        for name, count in hints.items():
-            self._hints[name].set(count)
+        if well:
+            try:
+                await self._be_sure()
+            except ShardError as error:
+                _log.info("looking at the maps stopped: %s", error.reason)
 
-    async def _heal_from(self, source: Shard) -> dict[str, int]:
-        """Does what is to be done; the number of hints left on the source, by target."""
-        others = [shard for shard in self._shards.values() if shard is not source]
-        peers = _pairs(await source.execute("heal", HOUSEKEEPING, (b"HGETALL", PEERS)))
-        left: dict[str, int] = {}
-        for target in others:
-            count = await source.execute("heal", HOUSEKEEPING, (b"SCARD", hints_key(target.name)))
-            left[target.name] = count if isinstance(count, int) else 0
-            if not target.writable:
-                continue
-            identity = await self._identity(target)
-            if identity is None:
-                continue
-            known = peers.get(target.name.encode())
-            if known is None:
-                new = (b"HSETNX", PEERS, target.name, identity)
-                await source.execute("heal", HOUSEKEEPING, new)
-            lost = known is not None and known != identity
-            if (left[target.name] or lost) and await self._leased(source):
-                left[target.name] -= await self._drain(source, target)
-                if lost:
-                    await self._copy_everything(source, target)
-                    new = (b"HSET", PEERS, target.name, identity)
-                    await source.execute("heal", HOUSEKEEPING, new)
-                await source.execute("heal", HOUSEKEEPING, (b"DEL", LEASE))
-        return left
+    async def _heal_from(self, source: Shard) -> bool:
+        """Does what is to be done; whether every target has what it must have from here."""
+        replies = await asyncio.gather(
+            source.execute("heal", HOUSEKEEPING, (b"HGETALL", PEERS)),
+            source.execute("heal", HOUSEKEEPING, (b"SMEMBERS", MAPS)),
+        )
+        peers, maps = _pairs(replies[0]), members(replies[1])
+        well = True
+        for target in self._shards.values():
+            if target is not source:
+                known = peers.get(target.name.encode())
+                well = await self._heal(source, target, known, maps) and well
+        return well
+
+    async def _heal(
+        self, source: Shard, target: Shard, known: bytes | None, maps: frozenset[bytes]
+    ) -> bool:
+        hints, scan = await asyncio.gather(
+            source.execute("heal", HOUSEKEEPING, (b"SCARD", hints_key(target.name))),
+            source.execute("heal", HOUSEKEEPING, (b"GET", scan_key(target.name))),
+        )
+        left = hints if isinstance(hints, int) else 0
+        self._progress.hints(source, target, left)
+        self._progress.scan(source, target, *(progress_in(scan) or (0, 0)))
+        if target.address.leaving:
+            return not left or (
+                await self._lease.take(source) and await self._drain(source, target)
+            )
+        if not target.writable:
+            return False
+        identity = await self._identity(target)
+        if identity is None:
+            return False
+        lost = known != identity
+        if known is None and not _always_there(target.name, maps):
+            new = (b"HSETNX", PEERS, target.name, identity)
+            await source.execute("heal", HOUSEKEEPING, new)
+            lost = False
+        to_do = (known, identity) if lost else None
+        if (left or lost) and not await self._make_good(source, target, to_do):
+            return False
+        self._met.setdefault(target.name, set()).add(identity)
+        return True
+
+    async def _make_good(
+        self, source: Shard, target: Shard, lost: tuple[bytes | None, bytes] | None
+    ) -> bool:
+        """The hints, and everything if it `lost` its disk: its identities as known and now.
+        False: another process does it."""
+        if not await self._lease.take(source) or not await self._drain(source, target):
+            return False
+        if lost is not None:
+            known, identity = lost
+            await self._refill(source, target, known)
+            new = (b"HSET", PEERS, target.name, identity)
+            await source.execute("heal", HOUSEKEEPING, new)
+        await self._lease.end(source)
+        return True
 
     async def _identity(self, shard: Shard) -> bytes | None:
         """Asked each time: a shard may be emptied while connections to it live."""
         identity = await shard.execute("heal", HOUSEKEEPING, (b"GET", IDENTITY))
         if isinstance(identity, bytes):
             return identity
-        mine = f"{shard.name} {secrets.token_hex(8)}"
-        await shard.execute("heal", HOUSEKEEPING, (b"SET", IDENTITY, mine, b"NX"))
+        await shard.execute("heal", HOUSEKEEPING, *christening(shard.name, self._map))
         return None  # known at the next turn
 
-    async def _leased(self, source: Shard) -> bool:
-        """Whether the work is ours for the next five seconds."""
-        taken = await source.execute(
-            "heal", HOUSEKEEPING, (b"SET", LEASE, self._token, b"NX", b"PX", _LEASE_MS)
-        )
-        if taken == b"OK":
-            return True
-        holder = await source.execute("heal", HOUSEKEEPING, (b"GET", LEASE))
-        if holder != self._token:
-            return False
-        await source.execute("heal", HOUSEKEEPING, (b"PEXPIRE", LEASE, _LEASE_MS))
-        return True
-
-    async def _drain(self, source: Shard, target: Shard) -> int:
-        """Copies what the hints name, until none is left; how many hints are done with."""
-        key, done, started = hints_key(target.name), 0, time.monotonic()
-        while await self._leased(source):
-            members = await source.execute("heal", HOUSEKEEPING, (b"SRANDMEMBER", key, _BATCH))
-            names = [name for name in _list(members) if isinstance(name, bytes)]
+    async def _drain(self, source: Shard, target: Shard) -> bool:
+        """Copies what the hints name until none is left; False: another process does it."""
+        loop = asyncio.get_running_loop()
+        key, done, started = hints_key(target.name), 0, loop.time()
+        while True:
+            if not await self._lease.take(source):
+                return False
+            found = await source.execute("heal", HOUSEKEEPING, (b"SRANDMEMBER", key, BATCH))
+            names = [name for name in as_list(found) if isinstance(name, bytes)]
             if not names:
                 break
-            begun = time.monotonic()
+            begun = loop.time()
             ids = [int(name) for name in names]
-            made = await self._copy(ids, source, target, (FIRST_COPIES, FURTHER_COPIES))
-            self._made["hint"].inc(made)
-            # Those without a record here have expired.
-            await source.execute("heal", HOUSEKEEPING, (b"SREM", key, *names))
+            home = [i for i in ids if self._places.owns(target.name, i) is not None]
+            await self._hint_anew(source, target, [i for i in ids if i not in home])
+            if home:
+                databases = (FIRST_COPIES, FURTHER_COPIES)
+                made = await copy_home(home, source, target, self._places, databases)
+                self._made["hint"].inc(made)
+                # Those without a record here have expired.
+                await source.execute("heal", HOUSEKEEPING, (b"SREM", key, *home))
             done += len(names)
-            await self._pace(begun, len(names))
+            self._progress.drained(source, target, len(names))
+            wait = begun + len(names) * self._seconds_each - loop.time()
+            await asyncio.sleep(max(0.0, wait))
         if done:
             _log.info(
                 "%s has got %d records it missed, from %s, in %.1f s",
-                target.name, done, source.name, time.monotonic() - started,
+                target.name, done, source.name, loop.time() - started,
             )  # fmt: skip
-        return done
+        return True
 
-    async def _copy_everything(self, source: Shard, target: Shard) -> None:
-        """Raises ShardError when it could not be finished, or the lease was lost."""
-        progress = scan_key(target.name)
-        done, total, started = 0, await self._size(source), time.monotonic()
-        _log.info("%s has lost its disk: copying from %s", target.name, source.name)
-        for database in (FIRST_COPIES, FURTHER_COPIES):
-            cursor: Reply = b"0"
-            while True:
-                if not await self._leased(source):
-                    raise ShardError(source.name, "another process heals")
-                begun = time.monotonic()
-                scan = (b"SCAN", _bytes(cursor), b"COUNT", _SCAN_COUNT)
-                cursor, keys = _list(await source.execute("heal", database, scan))
-                done += len(_list(keys))
-                ids = [i for i in map(id_of, map(_bytes, _list(keys))) if i is not None]
-                wanted = [i for i in ids if self._places.owns(target.name, i) is not None]
-                for start in range(0, len(wanted), _BATCH):
-                    part = wanted[start : start + _BATCH]
-                    self._made["scan"].inc(await self._copy(part, source, target, (database,)))
-                    await self._pace(begun, len(part))
-                    begun = time.monotonic()
-                said = f"{done} {max(done, total)}"
-                await source.execute(
-                    "heal", HOUSEKEEPING, (b"SET", progress, said, b"PX", 6 * _LEASE_MS)
-                )
-                if cursor == b"0":
-                    break
-        await source.execute("heal", HOUSEKEEPING, (b"DEL", progress))
-        _log.info(
-            "%s has got all it must have from %s: %d records looked at in %.1f s",
-            target.name, source.name, done, time.monotonic() - started,
-        )  # fmt: skip
-
-    async def _copy(
-        self, ids: Sequence[int], source: Shard, target: Shard, databases: tuple[int, ...]
-    ) -> int:
-        """Copies from wherever in the source they lie to where they belong in the target."""
-        by_place: dict[int, list[int]] = {}
-        for record_id in ids:
-            database = self._places.owns(target.name, record_id)
-            if database is not None:
-                by_place.setdefault(database, []).append(record_id)
-        made = 0
-        for database, part in by_place.items():
-            for origin in databases:
-                copied = await copy(part, Place(source, origin), Place(target, database))
-                made += len(copied)
-        return made
-
-    async def _size(self, shard: Shard) -> int:
-        sizes = [
-            await shard.execute("heal", database, (b"DBSIZE",))
-            for database in (FIRST_COPIES, FURTHER_COPIES)
+    async def _hint_anew(self, source: Shard, target: Shard, ids: list[int]) -> None:
+        """For records of which the target is no owner any more."""
+        moves = [
+            (i, [place.shard.name for place in self._places.of(i) if place.shard is not source])
+            for i in ids
         ]
-        return sum(size for size in sizes if isinstance(size, int))
+        if moves:
+            await source.execute("heal", HOUSEKEEPING, *hinted_anew(hints_key(target.name), moves))
 
-    async def _pace(self, begun: float, records: int) -> None:
-        await asyncio.sleep(max(0.0, begun + records * self._seconds_each - time.monotonic()))
+    async def _refill(self, source: Shard, target: Shard, known: bytes | None) -> None:
+        """Raises ShardError when it could not be finished, or the lease was lost."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        if known is not None:
+            _log.info("%s has lost its disk: copying from %s", target.name, source.name)
+
+        def told(done: int, total: int) -> None:
+            self._progress.scan(source, target, done, total)
+
+        refill = Refill(source, target, self._places, self._made["scan"], told)
+        done = await refill.run(self._lease, self._seconds_each)
+        told(0, 0)
+        if done:
+            _log.info(
+                "%s has got all it must have from %s: %d records looked at in %.1f s",
+                target.name, source.name, done, loop.time() - started,
+            )  # fmt: skip
+
+    async def _be_sure(self) -> None:
+        """Takes UNSURE away where nothing can lie by another map, see maps.py."""
+        sure = {UNSURE, bytes(self._map)}
+        told: dict[Shard, frozenset[bytes]] = {}
+        for shard in self._shards.values():
+            reply = await shard.execute("heal", HOUSEKEEPING, (b"SMEMBERS", MAPS))
+            told[shard] = members(reply)
+        if not all(maps and maps <= sure for maps in told.values()):
+            return
+        for shard, maps in told.items():
+            identity = await self._identity(shard)
+            met = self._met.get(shard.name, {identity})
+            if UNSURE in maps and identity is not None and met == {identity}:
+                await shard.execute("heal", HOUSEKEEPING, sure_if(identity))
 
 
-def _list(reply: Reply) -> list[Reply]:
-    return reply if isinstance(reply, list) else []
-
-
-def _bytes(reply: Reply) -> bytes:
-    return reply if isinstance(reply, bytes) else b""
+def _always_there(name: str, maps: frozenset[bytes]) -> bool:
+    """Whether every map that records here may have been placed by has the shard."""
+    parsed = [parse_map(one) for one in maps - {UNSURE}]
+    return bool(parsed) and all(one is not None and name in one.names for one in parsed)
 
 
 def _pairs(reply: Reply) -> dict[bytes, bytes]:
-    flat = [_bytes(one) for one in _list(reply)]
+    flat = [as_bytes(one) for one in as_list(reply)]
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .errors import ShardError
-from .layout import IDENTITY, hints_key, scan_key
-from .pipeline import Reply
+from .layout import IDENTITY, hints_key, progress_in, scan_key
 from .shard import Shard
 from .status import ShardStatus, down, from_info
 
@@ -61,11 +60,6 @@ async def _ask(shard: Shard, names: list[str]) -> _Told:
     for name, count, scan in zip(others, replies, replies[len(others) :], strict=False):
         if isinstance(count, int):
             told.hints[name] = count
-        if (progress := _progress(scan)) is not None:
+        if (progress := progress_in(scan)) is not None:
             told.scans[name] = progress
     return told
-
-
-def _progress(reply: Reply) -> tuple[int, int] | None:
-    done, _, total = (reply if isinstance(reply, bytes) else b"").partition(b" ")
-    return (int(done), int(total)) if done.isdigit() and total.isdigit() else None

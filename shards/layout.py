@@ -9,6 +9,9 @@ Database 2 is housekeeping:
     hints:redis2    set of ids: records here that redis2 lacks
     lease           who heals from this shard now; ends by itself
     scan:redis2     "done total" of a copy of everything to redis2, while it runs
+    maps            set: the maps by which records here, and there, may have been placed
+    writer:2:a,b    somebody writes by that map; ends by itself
+    rebalance       who moves records now; ends by itself
     probe           written to see whether writes are taken
 """
 
@@ -26,6 +29,8 @@ IDENTITY = b"identity"
 PEERS = b"peers"
 LEASE = b"lease"
 PROBE = b"probe"
+MAPS = b"maps"
+REBALANCE = b"rebalance"
 
 Argument = bytes | str | int
 Command = tuple[Argument, ...]
@@ -42,8 +47,18 @@ def hints_key(absent: str) -> bytes:
     return b"hints:" + absent.encode()
 
 
+def writer_key(shard_map: bytes) -> bytes:
+    return b"writer:" + shard_map
+
+
 def scan_key(target: str) -> bytes:
     return b"scan:" + target.encode()
+
+
+def progress_in(reply: object) -> tuple[int, int] | None:
+    """Records looked at, and of how many; None for no copy under way."""
+    done, _, total = (reply if isinstance(reply, bytes) else b"").partition(b" ")
+    return (int(done), int(total)) if done.isdigit() and total.isdigit() else None
 
 
 def id_of(key: bytes) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from .layout import FIRST_COPIES, FURTHER_COPIES, database_of
+from .maps import ShardMap
 from .placement import Placement
 
 S = TypeVar("S")
@@ -21,11 +22,12 @@ class Place(Generic[S]):
 
 
 class Places(Generic[S]):
-    """The places of every record, worked out from the names of the shards."""
+    """The places of every record, worked out from the map; `shards` may be more than it names,
+    for what is leaving may have records yet."""
 
-    def __init__(self, shards: Mapping[str, S], copies: int) -> None:
-        self._placement = Placement(shards)
-        self._copies = copies
+    def __init__(self, shards: Mapping[str, S], shard_map: ShardMap) -> None:
+        self._placement = Placement(shard_map.names)
+        self._copies = shard_map.copies
         self._all = [
             Place(shard, database)
             for shard in shards.values()
@@ -44,6 +46,10 @@ class Places(Generic[S]):
                 for rank, name in enumerate(ranking[: self._copies])
             )
         return places
+
+    def all(self) -> list[Place[S]]:
+        """Every place of every shard, the first copies' before the others'."""
+        return sorted(self._all, key=lambda place: place.database)
 
     def elsewhere(self, record_id: int) -> list[Place[S]]:
         """Every other place: where copies lie that were written under another map."""

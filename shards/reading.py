@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .errors import ShardError
+from .introduction import members
+from .layout import HOUSEKEEPING, MAPS
 from .pipeline import Reply
 from .places import Place
 from .shard import Shard
@@ -51,6 +53,21 @@ async def ask_in_turn(places: Iterable[ShardPlace], key: bytes, hedge: float) ->
 async def ask_all(places: Iterable[ShardPlace], key: bytes) -> Found:
     """Asks every place at once and waits for all, unless one has it."""
     return await ask_in_turn(places, key, 0.0)
+
+
+async def ask_maps(shards: Iterable[Shard]) -> dict[str, frozenset[bytes]]:
+    """By name, the maps that each shard keeps which answers; see maps.py."""
+    asked = {
+        shard.name: shard.send("probe", HOUSEKEEPING, (b"SMEMBERS", MAPS))
+        for shard in shards
+        if shard.absent is None
+    }
+    replies = await asyncio.gather(*asked.values(), return_exceptions=True)
+    return {
+        name: members(reply)
+        for name, reply in zip(asked, replies, strict=True)
+        if not isinstance(reply, BaseException)
+    }
 
 
 def _settle(waiting: dict[asyncio.Future[Reply], ShardPlace], found: Found) -> bool:

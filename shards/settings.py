@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
-_ALLOWED_URL = "allowed is redis://[user:password@]host[:port][#name]"
+from .maps import ShardMap
+
+_ALLOWED_URL = "allowed is redis://[user:password@]host[:port][?leaving][#name]"
 _CLUSTER = "redis+cluster"
 _ALLOWED_CLUSTER_URL = "allowed is redis+cluster://[user:password@]host[:port],host[:port]..."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
@@ -22,6 +24,9 @@ class ShardAddress:
     The name is the shard's identity: it decides which records are its own. Without one the
     position in the list gives it (redis1, redis2, ...), so ports may move but the order may not;
     with `#name` at the end of each URL the order is free too.
+
+    `leaving` (`?leaving` in the URL): it takes no new records, is read as a former owner, and
+    `python -m shards rebalance` empties it; then it may be left out of the list.
     """
 
     name: str
@@ -29,6 +34,7 @@ class ShardAddress:
     port: int
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    leaving: bool = False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -56,14 +62,17 @@ class StoreSettings:
     heal_records_per_second: float = 2000.0
 
     def __post_init__(self) -> None:
-        shards = len(self.addresses)
+        shards = len(self.map.names)
+        if not shards:
+            raise ValueError("store URL: every shard is leaving; one must stay")
         if self.is_cluster and self.copies not in (None, 1):
             raise ValueError(
                 f"copies {self.copies}: a Redis Cluster makes its own copies, by its replicas;"
                 " allowed is 1"
             )
         if self.copies is not None and self.copies > shards:
-            raise ValueError(f"copies {self.copies}: more than there are shards ({shards})")
+            stay = ", not counting what is leaving" if shards < len(self.urls) else ""
+            raise ValueError(f"copies {self.copies}: more than there are shards ({shards}{stay})")
         if self.copies is not None and self.copies < 1:
             raise ValueError(f"copies {self.copies}: must be at least 1")
         if self.ttl_seconds != 0 and not 0.001 <= self.ttl_seconds <= _CENTURY:
@@ -86,7 +95,14 @@ class StoreSettings:
     @property
     def copies_kept(self) -> int:
         """Copies of each record, not counting the replicas of a Redis Cluster."""
-        return self.copies or (1 if self.is_cluster else min(2, len(self.urls)))
+        return self.map.copies
+
+    @property
+    def map(self) -> ShardMap:
+        """By what new records are placed."""
+        names = [address.name for address in self.addresses if not address.leaving]
+        copies = self.copies or (1 if self.is_cluster else min(2, len(names)))
+        return ShardMap(copies, tuple(sorted(names)))
 
     @property
     def is_cluster(self) -> bool:
@@ -151,7 +167,7 @@ def parse_url(url: str, position: int) -> ShardAddress:
         raise refuse("is not the address of a Redis server")
     if parts.path not in ("", "/", "/0"):
         raise refuse("names a database; records lie in database 0, the one Redis Cluster has")
-    if parts.query:
+    if parts.query and (cluster or parts.query != "leaving"):
         raise refuse("has a query; time-outs and the like are settings of the store")
     if parts.fragment and cluster:
         raise refuse("names a shard; the cluster knows its nodes")
@@ -163,6 +179,7 @@ def parse_url(url: str, position: int) -> ShardAddress:
         port=port,
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
+        leaving=parts.query == "leaving",
     )
 
 

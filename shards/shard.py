@@ -12,14 +12,14 @@ import asyncio
 import logging
 import os
 import random
-import secrets
 import time
 from typing import Literal, cast, get_args
 
 from monitoring.page import Recorder
 
 from .errors import ShardError, ShardTimeoutError
-from .layout import HOUSEKEEPING, IDENTITY, PROBE, Command
+from .introduction import introduce
+from .layout import HOUSEKEEPING, PROBE, Command
 from .pipeline import Meter, Pipeline, Reply, ReplyError
 from .settings import ShardAddress, StoreSettings
 
@@ -35,7 +35,7 @@ _REFUSALS = ("OOM", "READONLY", "MISCONF", "LOADING", "EXECABORT", "NOREPLICAS")
 class Shard:
     """The client of one Redis server. Connects when first used; nothing here retries.
 
-    `claim`: a server that has no identity yet is given one.
+    `claim`: we write; a server that has no identity yet is given one, and told our map.
     """
 
     def __init__(
@@ -48,11 +48,10 @@ class Shard:
     ) -> None:
         self.name = address.name
         self.address = address
-        self.identity: bytes | None = None  # as of the last connection
         self.absent: ShardError | None = None
         self.refuses: ShardError | None = None
         self._settings = settings
-        self._claim = claim
+        self._writes_by = settings.map if claim else None
         self._link: Pipeline | None = None
         self._opening: asyncio.Task[Pipeline] | None = None
         self._probing: asyncio.Task[None] | None = None
@@ -145,7 +144,7 @@ class Shard:
         try:
             link = await self._reach()
             try:
-                self.identity = await self._identify(link)
+                await introduce(link, self._meters["probe"], self.name, self._writes_by)
             except BaseException:
                 link.close()
                 raise
@@ -180,32 +179,6 @@ class Shard:
                 link.close()
                 raise
         return link
-
-    async def _identify(self, link: Pipeline) -> bytes | None:
-        """Who the server says it is. Raises ShardError when it is another shard."""
-        meter = self._meters["probe"]
-        identity = await link.send(meter, HOUSEKEEPING, (b"GET", IDENTITY))
-        if identity is None and self._claim:
-            identity = await self._christen(link)
-        if not isinstance(identity, bytes):
-            return None
-        known_as = identity.partition(b" ")[0].decode(errors="replace")
-        if known_as != self.name:
-            raise ShardError(
-                self.name,
-                f"this server is shard {known_as}, not {self.name}: are addresses mixed up?"
-                " (if its data is not wanted, FLUSHALL frees it)",
-            )
-        return identity
-
-    async def _christen(self, link: Pipeline) -> Reply:
-        meter = self._meters["probe"]
-        mine = f"{self.name} {secrets.token_hex(8)}"
-        try:
-            await link.send(meter, HOUSEKEEPING, (b"SET", IDENTITY, mine, b"NX"))
-        except ShardError:  # full or read-only: it may be read all the same
-            return None
-        return await link.send(meter, HOUSEKEEPING, (b"GET", IDENTITY))
 
     def _lost(self, link: Pipeline, reason: Exception) -> None:
         if link is not self._link:

@@ -53,7 +53,7 @@ class ShardsSide:
             address.name: Shard(address, settings, recorder, claim=claim)
             for address in settings.addresses
         }
-        self._places = Places(self._shards, settings.copies_kept)
+        self._places = Places(self._shards, settings.map)
 
     async def size(self) -> int:
         asked = (

@@ -13,13 +13,15 @@ from typing import Self, get_args
 
 from monitoring.page import MetricsPage, Recorder
 
+from .announcing import announce_for_ever
 from .copying import copy
 from .errors import ShardError, StoreUnavailableError
 from .healer import Healer
 from .interview import ask_all_about_all
 from .layout import FIRST_COPIES
+from .maps import certain, strangers
 from .places import Places
-from .reading import Found, ShardPlace, ask_all, ask_in_turn
+from .reading import Found, ShardPlace, ask_all, ask_in_turn, ask_maps
 from .records import check_id, check_value, key_of
 from .settings import StoreSettings
 from .shard import Op, Shard
@@ -53,7 +55,7 @@ class ShardedStore:
             address.name: Shard(address, settings, recorder, claim=claim)
             for address in settings.addresses
         }
-        self._places = Places(self._shards, settings.copies_kept)
+        self._places = Places(self._shards, settings.map)
         self._ttl_ms = round(settings.ttl_seconds * 1000)
         self._writes = {
             stored: recorder.counter("store_writes_total", stored=str(stored)) for stored in Stored
@@ -61,19 +63,23 @@ class ShardedStore:
         self._repaired = recorder.counter("store_copies_made_total", why="read")
         self._repairs: set[asyncio.Task[None]] = set()
         self._healer = Healer(self._shards, self._places, settings, recorder)
-        self._healing: asyncio.Task[None] | None = None
+        self._claim = claim
+        self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Connect to every shard at once, and begin to make good what copies are missing. A shard
         that does not answer is logged, and tried again every 200 ms."""
         await self.sizes()
-        if self._healing is None and len(self._shards) > 1:
-            self._healing = asyncio.create_task(self._healer.run())
+        if not self._background and self._claim:
+            work = [announce_for_ever(self._shards.values(), self.settings.map)]
+            if len(self._shards) > 1:
+                work.append(self._healer.run())
+            self._background = list(map(asyncio.create_task, work))
 
     async def close(self) -> None:
         """Close every connection; may be called twice."""
-        tasks = [*self._repairs, *([self._healing] if self._healing else [])]
-        self._healing = None
+        tasks = [*self._repairs, *self._background]
+        self._background = []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -147,15 +153,22 @@ class ShardedStore:
 
     async def _look_everywhere(self, record_id: int, owners: Found) -> Found:
         """Beyond the owners, for what was written when the map was another. A record is on its
-        way from there to its owners only, so these are asked again last."""
+        way from there to its owners only, so these are asked again last; and before that, what
+        maps there have been: what a finished rebalance has moved is there then."""
         key, places = key_of(record_id), self._places.of(record_id)
-        found = await ask_all(self._places.elsewhere(record_id), key)
-        if found.value is None:
-            again = await ask_all(places, key)
+        found, told = await asyncio.gather(
+            ask_all(self._places.elsewhere(record_id), key), ask_maps(self._shards.values())
+        )
+        if found.value is not None:
+            found.without = owners.without
+            return found
+        again = await ask_all(places, key)
+        owners_told = all(place.shard.name in told for place in places)
+        if not owners_told or not certain(self.settings.map, told.values()):
             again.failures += found.failures
-            return again
-        found.without = owners.without
-        return found
+        for name in strangers(self._shards, told.values()):
+            again.failures.append(ShardError(name, "may have it, and is not among STORE_URL"))
+        return again
 
     def _repair(self, record_id: int, source: ShardPlace, targets: list[ShardPlace]) -> None:
         if len(self._repairs) >= _MOST_REPAIRS:

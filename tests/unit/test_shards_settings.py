@@ -25,7 +25,7 @@ def test_a_url_that_is_none_is_named_with_what_is_allowed(url: str):
     with pytest.raises(ValueError, match="store URL") as caught:
         StoreSettings((url,))
     assert repr(url) in str(caught.value)
-    assert "allowed is redis://[user:password@]host[:port][#name]" in str(caught.value)
+    assert "allowed is redis://[user:password@]host[:port][?leaving][#name]" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from .interface import store_for
 from .migrate_command import migrate
+from .rebalance_command import rebalance
 from .settings import StoreSettings, split_urls
 from .status import ShardStatus
 
@@ -45,6 +46,7 @@ def main() -> None:
 
 
 main.add_command(migrate)
+main.add_command(rebalance)
 
 
 @main.command()

@@ -160,19 +160,30 @@ class Rebalance:
     async def _no_other_writers(self, told: Mapping[str, frozenset[bytes]]) -> None:
         """Raises RebalanceError when somebody writes by another of these maps."""
         maps = {one for maps in told.values() for one in maps} - {bytes(self._map)}
-        others = [(one, parsed) for one in maps if (parsed := parse_map(one)) is not None]
-        for one, parsed in others:
+        for one in maps:
+            if (parsed := parse_map(one)) is not None:
+                said = (
+                    f"somebody writes by another map: {parsed}. Restart it with the shards given"
+                    f" here, {self._map}, then run this again."
+                )
+                await _until(self._silent(writer_key(one), said), WRITER_MS / 1000 + _GRACE, said)
 
-            async def silent(one: bytes = one) -> bool:
-                exists = (b"EXISTS", writer_key(one))
-                asked = (s.execute("heal", HOUSEKEEPING, exists) for s in self._shards.values())
-                return await self._leased() and not any(await asyncio.gather(*asked))
+    def _silent(self, key: bytes, otherwise: str) -> Callable[[], Awaitable[bool]]:
+        """Whether a writer's word has run out everywhere. Raises RebalanceError with `otherwise`
+        when it is given anew."""
+        least = dict.fromkeys(self._shards, WRITER_MS)
 
-            await _until(
-                silent, WRITER_MS / 1000 + _GRACE,
-                f"somebody writes by another map: {parsed}. Restart it with the shards given here,"
-                f" {self._map}, then run this again.",
-            )  # fmt: skip
+        async def silent() -> bool:
+            gone = await self._leased()
+            for name, shard in self._shards.items():
+                left = await shard.execute("heal", HOUSEKEEPING, (b"PTTL", key))
+                if isinstance(left, int) and left > 0:
+                    if left > least[name]:
+                        raise RebalanceError(otherwise)
+                    least[name], gone = left, False
+            return gone
+
+        return silent
 
     async def _claim(self, told: Mapping[str, frozenset[bytes]]) -> None:
         """Says that we write by this map; a new server gets an identity."""

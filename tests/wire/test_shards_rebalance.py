@@ -127,6 +127,12 @@ def copies_of(servers: list[RedisServer]) -> Counter[int]:
     return Counter(i for server in servers for i in lying_on(server))
 
 
+def wait_for_change(servers: list[RedisServer], before: Counter[int]) -> None:
+    deadline = time.monotonic() + 30
+    while copies_of(servers) == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 async def test_of_one_copy_a_third_moves_to_a_new_shard_and_all_is_readable_meanwhile(servers):
     async with opened(servers[:2], copies=1) as store:
         await fill(store, IDS)
@@ -161,9 +167,7 @@ async def test_killed_again_and_again_it_leaves_no_record_with_fewer_copies(serv
         before = copies_of(servers)
         slow = command(urls(servers), 2, "--records-per-second", "400")
         running = await asyncio.create_subprocess_exec(*slow, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while copies_of(servers) == before and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(wait_for_change, servers, before)
         running.kill()
         await running.wait()
         copies = copies_of(servers)
@@ -224,8 +228,8 @@ async def test_who_was_not_told_of_the_new_shard_denies_none_of_its_records_and_
             with pytest.raises(StoreUnavailableError, match="redis3: may have it"):
                 await old.get(there)
             before = copies_of(servers)
-        refused = await rebalance(urls(servers), 1)
-        assert copies_of(servers) == before
+            refused = await rebalance(urls(servers), 1)
+            assert copies_of(servers) == before
     assert refused.returncode == 1
     assert "somebody writes by another map: redis1, redis2 (1 copy)." in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -192,6 +193,8 @@ class _Link(asyncio.Transport):
         self._server = server
         self._protocol = protocol
         self._reader = hiredis.Reader()
+        self._sent: deque[bytes] = deque()  # not yet at the server
+        self._replies: deque[bytes] = deque()  # not yet at the client
         self._waiting: list[list[bytes]] = []
         self._database = 0
         self._transaction: list[list[bytes]] | None = None
@@ -202,7 +205,9 @@ class _Link(asyncio.Transport):
     # The client's
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._loop.call_later(_LATENCY, self._arrive, bytes(data))
+        # Timers of one moment come in any order, bytes of a connection do not.
+        self._sent.append(bytes(data))
+        self._loop.call_later(_LATENCY, self._arrive)
 
     def abort(self) -> None:
         self.break_off()
@@ -215,8 +220,8 @@ class _Link(asyncio.Transport):
             reset = ConnectionResetError(104, "Connection reset by peer")
             self._loop.call_soon(self._protocol.connection_lost, reset)
 
-    def _arrive(self, data: bytes) -> None:
-        self._reader.feed(data)
+    def _arrive(self) -> None:
+        self._reader.feed(self._sent.popleft())
         while (command := self._reader.gets()) is not False:
             self._waiting.append(cast("list[bytes]", command))
         self.work()
@@ -236,10 +241,12 @@ class _Link(asyncio.Transport):
                 self._server.commands_before_cut = None
                 self._server.cut()
                 return
-        self._loop.call_later(_LATENCY, self._deliver, b"".join(replies))
+        self._replies.append(b"".join(replies))
+        self._loop.call_later(_LATENCY, self._deliver)
 
-    def _deliver(self, data: bytes) -> None:
-        if self._open:
+    def _deliver(self) -> None:
+        data = self._replies.popleft()
+        if self._open and data:
             self._protocol.data_received(data)
 
     def _obey(self, name: bytes, *arguments: bytes) -> Reply:

@@ -144,11 +144,19 @@ class Drive:
         if await store.put(record_id, b"%d." % record_id) != Stored.NONE:
             self._acknowledged.add(record_id)
 
-    async def _read(self, record_id: int) -> None:
-        try:
-            assert await self._store.get(record_id) == b"%d." % record_id, "denied"
-        except StoreUnavailableError:
-            pass  # no lie
+    async def _read(self, record_id: int, patience: float = 0.0) -> None:
+        """Not to know is no lie, unless it lasts."""
+        while True:
+            try:
+                assert await self._store.get(record_id) == b"%d." % record_id, "denied"
+            except StoreUnavailableError:
+                assert patience >= 0.0, "not readable"
+                if patience == 0.0:
+                    return
+                patience -= 0.1
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     def _check(self) -> None:
         """Both copies exist, or one, and its shard knows that the other is missing."""
@@ -179,4 +187,4 @@ class Drive:
             await asyncio.sleep(0.1)
         assert missing == [], "copies that are not made good"
         for record_id in self._acknowledged:
-            assert await self._store.get(record_id) == b"%d." % record_id
+            await self._read(record_id, patience=10.0)

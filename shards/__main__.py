@@ -109,6 +109,8 @@ def _healing(shard: ShardStatus) -> str:
     parts = [f"{shard.hints:,} to come"] if shard.hints else []
     if shard.scan_done is not None:
         parts.append(f"all copied anew: {shard.scan_done:,} of {shard.scan_total:,}")
+    if shard.rebalance:
+        parts.append("to be rebalanced")
     return ", ".join(parts) or "-"
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from .errors import ShardError
-from .layout import IDENTITY, hints_key, progress_in, scan_key
+from .introduction import members
+from .layout import IDENTITY, MAPS, hints_key, progress_in, scan_key
+from .maps import ShardMap, needs_rebalance
 from .shard import Shard
 from .status import ShardStatus, down, from_info
 
@@ -19,9 +21,10 @@ class _Told:
     status: ShardStatus
     hints: dict[str, int] = field(default_factory=dict)
     scans: dict[str, tuple[int, int]] = field(default_factory=dict)
+    maps: frozenset[bytes] = frozenset()
 
 
-async def ask_all_about_all(shards: Mapping[str, Shard]) -> list[ShardStatus]:
+async def ask_all_about_all(shards: Mapping[str, Shard], mine: ShardMap) -> list[ShardStatus]:
     """In the order of the shards, asked all at once."""
     told = await asyncio.gather(*(_ask(shard, list(shards)) for shard in shards.values()))
     found = []
@@ -33,6 +36,7 @@ async def ask_all_about_all(shards: Mapping[str, Shard]) -> list[ShardStatus]:
                 hints=sum(one.hints.get(name, 0) for one in told),
                 scan_done=sum(done for done, _ in scans) if scans else None,
                 scan_total=sum(total for _, total in scans) if scans else None,
+                rebalance=needs_rebalance(mine, own.maps),
             )
         )
     return found
@@ -50,10 +54,12 @@ async def _ask(shard: Shard, names: list[str]) -> _Told:
     hints = [(b"SCARD", hints_key(name)) for name in others]
     scans = [(b"GET", scan_key(name)) for name in others]
     try:
-        identity, *replies = await shard.interview((b"GET", IDENTITY), *hints, *scans)
+        about_it = ((b"GET", IDENTITY), (b"SMEMBERS", MAPS))
+        identity, maps, *replies = await shard.interview(*about_it, *hints, *scans)
     except ShardError as error:
         told.status = down(shard.address, error.reason)
         return told
+    told.maps = members(maps)
     if isinstance(identity, bytes) and not identity.startswith(shard.name.encode() + b" "):
         known_as = identity.partition(b" ")[0].decode(errors="replace")
         told.status = replace(told.status, state="down", reason=f"this server is {known_as}")

@@ -55,6 +55,6 @@ def strangers(known: Collection[str], told: Iterable[Collection[bytes]]) -> list
     return sorted({name for one in maps for name in one.names} - set(known))
 
 
-def needs_rebalance(mine: ShardMap, told: Iterable[Collection[bytes]]) -> bool:
-    """Whether records may lie where another map put them."""
-    return any(set(maps) - {UNSURE, bytes(mine)} for maps in told)
+def needs_rebalance(mine: ShardMap, maps: Collection[bytes]) -> bool:
+    """Whether a shard that keeps these maps may have records where another map put them."""
+    return bool(set(maps) - {UNSURE, bytes(mine)})

@@ -24,6 +24,7 @@ class ShardStatus:
     hints: int = 0  # records it lacks that others keep for it
     scan_done: int | None = None  # records looked at, while everything is copied to it
     scan_total: int | None = None
+    rebalance: bool = False  # records may lie where another list of shards put them
 
 
 def down(address: ShardAddress, reason: str) -> ShardStatus:

@@ -149,7 +149,7 @@ class ShardedStore:
 
     async def status(self) -> list[ShardStatus]:
         """Every shard's state as its server reports it, asked of all at once."""
-        return await ask_all_about_all(self._shards)
+        return await ask_all_about_all(self._shards, self.settings.map)
 
     async def _look_everywhere(self, record_id: int, owners: Found) -> Found:
         """Beyond the owners, for what was written when the map was another. A record is on its

@@ -129,3 +129,10 @@ def test_the_defaults_are_those_of_the_design():
     assert settings.hedge_seconds == 0.02
     assert settings.connect_timeout_seconds == 0.1
     assert settings.operation_timeout_seconds == 0.25
+
+
+def test_one_shard_must_stay_and_copies_are_counted_on_those_that_do():
+    with pytest.raises(ValueError, match="every shard is leaving; one must stay"):
+        StoreSettings((ONE[0] + "?leaving",))
+    with pytest.raises(ValueError, match=r"copies 2: more than there are shards \(1, not counting"):
+        StoreSettings((TWO[0], TWO[1] + "?leaving"), copies=2)

@@ -140,6 +140,7 @@ async def test_of_one_copy_a_third_moves_to_a_new_shard_and_all_is_readable_mean
         new = range(2001, 2101)
         await fill(store, new)
         assert lying(servers[2], 0) == {i for i in new if THREE.owners(i)[0] == "redis3"}
+        assert [shard.rebalance for shard in await store.status()] == [True, True, False]
         arguments = command(urls(servers), 1, "--json", "--records-per-second", "1000")
         running = await asyncio.create_subprocess_exec(*arguments, stdout=-1, stderr=-1)
         rounds = 0
@@ -154,6 +155,7 @@ async def test_of_one_copy_a_third_moves_to_a_new_shard_and_all_is_readable_mean
         assert abs(told["removed"] / len(IDS) - 1 / 3) < 0.03
         assert told["copied"] <= told["removed"]  # a record that is read is written back too
         assert in_place(servers, THREE, 1, [*IDS, *new])
+        assert not any(shard.rebalance for shard in await store.status())
         for i in sorted(lying(servers[2], 0))[:50]:
             assert TTL - 60 < int(servers[2].command(f"PTTL d:{{{i}}}")[1:]) / 1000 <= TTL
     again = json.loads((await rebalance(urls(servers), 1, "--json")).stdout)

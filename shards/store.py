@@ -1,8 +1,13 @@
 """The store: every record on the shards that own it. Edge.
 
-The invariant, held to by tests/wire/test_shards_copies.py and the drills: *a record that was
-acknowledged (REPLICATED or DEGRADED) has both copies, or one copy and, on the same shard, a hint
-naming the other.* So any one shard may be lost at any moment, with its disk.
+The invariant: *acknowledged (REPLICATED or DEGRADED) implies that both copies exist, or one copy
+and, on the same shard, a hint naming the other.* A shard that lost its disk is the one thing no
+hint tells of: the other one knows it by its identity (healer.py). So any one shard may be lost at
+any moment, with its disk. Held to under random faults by tests/unit/test_shards_model.py, on
+simulated time, and by tests/wire/test_shards_faults.py, on real servers.
+
+"There is none" is said when every owner says so, and no shard beside them may have it from the
+time of another map: each was asked, or the shards are certain that there is nothing (maps.py).
 """
 
 from __future__ import annotations

@@ -60,10 +60,18 @@ COPIES = Row(
             Text(
                 "Copies missing",
                 "short",
-                "Records that a shard lacks and others keep for it. Normal: 0. It grows while the "
-                "shard is down and falls to 0 once it is back; if it stays, see the app's log.",
+                "Records that a shard lacks and others keep for it, and those to be looked at yet "
+                "after it lost its disk. Normal: 0. It grows while the shard is down and falls to "
+                "0 once it is back; if it stays, see the app's log.",
             ),
-            [Query('max by (shard) (store_hints{job="app"})', "{{shard}}")],
+            [
+                Query('max by (shard) (store_hints{job="app"})', "{{shard}}"),
+                Query(
+                    'max by (shard) (store_scan_records_expected{job="app"}'
+                    ' - store_scan_records{job="app"})',
+                    "{{shard}}, to look at",
+                ),
+            ],
             width=8,
         ),
         lines(

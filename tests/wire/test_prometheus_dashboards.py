@@ -67,7 +67,8 @@ def app(page: Recorder) -> None:
     for shard in ("redis1", "redis2"):
         page.gauge("redis_shard_up", shard=shard).set(1)
         page.gauge("redis_keys_total", shard=shard).inc()
-        page.gauge("store_hints", shard=shard).set(0)
+        for name in ("store_hints", "store_scan_records", "store_scan_records_expected"):
+            page.gauge(name, shard=shard).set(0)
         page.counter("redis_operations_total", shard=shard, op="get", result="ok").inc()
         page.histogram("redis_operation_duration_seconds", shard=shard, op="get").observe(0.001)
     page.counter("store_writes_total", stored="replicated").inc()

@@ -19,7 +19,7 @@ from monitoring.page import Recorder
 
 from .errors import ShardError, ShardTimeoutError
 from .introduction import introduce
-from .layout import HOUSEKEEPING, PROBE, Command
+from .layout import FIRST_COPIES, HOUSEKEEPING, PROBE, Command
 from .pipeline import Meter, Pipeline, Reply, ReplyError
 from .settings import ShardAddress, StoreSettings
 
@@ -29,6 +29,9 @@ Op = Literal["get", "set", "probe", "heal"]
 _log = logging.getLogger(__name__)
 _LOG_EVERY = 10.0  # seconds; a dead shard fails thousands of times, one line says it
 _PROBE_EVERY = 0.2  # seconds
+_PING: Command = (b"PING",)
+_PROBE_WRITE: Command = (b"SET", PROBE, 1, b"PX", 10_000)
+_REDIRECTS = ("MOVED", "ASK")  # of a cluster: no failure
 _REFUSALS = ("OOM", "READONLY", "MISCONF", "LOADING", "EXECABORT", "NOREPLICAS")
 
 
@@ -52,6 +55,9 @@ class Shard:
         self.refuses: ShardError | None = None
         self._settings = settings
         self._writes_by = settings.map if claim else None
+        # A node of a cluster has one database, and its key may not be ours to write.
+        self._own = FIRST_COPIES if settings.is_cluster else HOUSEKEEPING
+        self._probe_command = _PING if settings.is_cluster else _PROBE_WRITE
         self._link: Pipeline | None = None
         self._opening: asyncio.Task[Pipeline] | None = None
         self._probing: asyncio.Task[None] | None = None
@@ -93,7 +99,7 @@ class Shard:
         try:
             link = await self._reach()
             try:
-                asked = [link.send(self._meters["probe"], HOUSEKEEPING, one) for one in commands]
+                asked = [link.send(self._meters["probe"], self._own, one) for one in commands]
                 return await asyncio.gather(*asked)
             finally:
                 link.close()
@@ -107,6 +113,8 @@ class Shard:
             return error
         kind = ShardTimeoutError if isinstance(error, TimeoutError) else ShardError
         failure = kind(self.name, _reason(error))
+        if failure.reason.startswith(_REDIRECTS):
+            return failure
         if op == "set" and isinstance(error, ReplyError) and failure.reason.startswith(_REFUSALS):
             if self.refuses is None or not failure.reason.startswith("EXECABORT"):
                 self.refuses = failure  # EXECABORT only follows from what was said before
@@ -144,7 +152,8 @@ class Shard:
         try:
             link = await self._reach()
             try:
-                await introduce(link, self._meters["probe"], self.name, self._writes_by)
+                if not self._settings.is_cluster:
+                    await introduce(link, self._meters["probe"], self.name, self._writes_by)
             except BaseException:
                 link.close()
                 raise
@@ -205,7 +214,7 @@ class Shard:
             try:
                 if self._link is None:
                     await self._connected()
-                await self.send("probe", HOUSEKEEPING, (b"SET", PROBE, 1, b"PX", 10_000))
+                await self.send("probe", self._own, self._probe_command)
             except (OSError, ShardError) as error:
                 if self._link is not None:  # it answers
                     self.absent, self.refuses = None, self.failure("probe", error)

@@ -9,11 +9,10 @@ from typing import Any, Protocol
 from monitoring.page import MetricsPage
 
 from .cluster import ClusterStore
-from .copying import Lying, as_lying, lying
+from .copying import Lying, lying
 from .errors import ShardError
 from .layout import FIRST_COPIES, FURTHER_COPIES, id_of
 from .places import Place, Places
-from .records import key_of
 from .settings import StoreSettings
 from .shard import Shard
 from .writing import write
@@ -107,43 +106,28 @@ class ClusterSide:
         self._store = ClusterStore(settings)
 
     async def size(self) -> int:
-        asked = [
-            self._store.execute("heal", "DBSIZE", node=node) for node in await self._store.masters()
-        ]
-        return sum(await asyncio.gather(*asked))
+        return await self._store.records()
 
     async def batches(self) -> AsyncIterator[dict[int, Lying]]:
-        for node in await self._store.masters():
-            cursor = 0
-            while True:
-                told = await self._store.execute(
-                    "heal", "SCAN", cursor, "COUNT", _SCAN_COUNT, node=node
-                )
-                cursor, keys = _scanned(told)
-                ids = _ids(keys)
-                yield _present(ids, await asyncio.gather(*map(self._read, ids)))
-                if not cursor:
-                    break
+        async for keys in self._store.scan(_SCAN_COUNT):
+            ids = _ids(keys)
+            yield _present(ids, await asyncio.gather(*map(self._store.lying, ids)))
 
     async def keep(self, records: Mapping[int, Lying]) -> None:
         await asyncio.gather(
-            *(self._store.keep(i, record.value, record.ttl_ms) for i, record in records.items())
+            *(
+                self._store.keep(i, record.value, record.ttl_ms, op="heal")
+                for i, record in records.items()
+            )
         )
 
     async def copies(self, ids: Iterable[int]) -> dict[int, list[Lying | None]]:
         ids = list(ids)
-        found = await asyncio.gather(*map(self._read, ids))
+        found = await asyncio.gather(*map(self._store.lying, ids))
         return {record_id: [copy] for record_id, copy in zip(ids, found, strict=True)}
 
     async def close(self) -> None:
         await self._store.close()
-
-    async def _read(self, record_id: int) -> Lying | None:
-        key = key_of(record_id)
-        value, ttl = await asyncio.gather(
-            self._store.execute("heal", "GET", key), self._store.execute("heal", "PTTL", key)
-        )
-        return as_lying(value, ttl)
 
 
 def _present(ids: Sequence[int], found: Iterable[Lying | None]) -> dict[int, Lying]:
@@ -152,12 +136,6 @@ def _present(ids: Sequence[int], found: Iterable[Lying | None]) -> dict[int, Lyi
 
 def _ids(keys: object) -> list[int]:
     return [i for i in map(id_of, map(_bytes, _list(keys))) if i is not None]
-
-
-def _scanned(told: Any) -> tuple[int, Any]:
-    """The reply to SCAN; redis-py gives the cursors by node, here of one."""
-    cursor, keys = told
-    return int(next(iter(cursor.values())) if isinstance(cursor, dict) else cursor), keys
 
 
 def _list(reply: object) -> list[Any]:

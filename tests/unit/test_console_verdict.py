@@ -139,6 +139,10 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
     "kill-balancer": (
         snapshot(restarted("balancer")), "balancer ended and was started again 3 s ago",
     ),
+    "kill-both-redis": (
+        snapshot(restarted("redis1"), restarted("redis2")),
+        "redis1 ended and was started again 3 s ago",
+    ),
     "kill-parent": (
         snapshot(restarted("app1")), "app1 ended and was started again 3 s ago",
     ),
@@ -149,6 +153,9 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
     "overload": (
         snapshot(door='balancer_shed_total{reason="backends"} 300\n'),
         "overload: balancer refuses 300 requests/s",
+    ),
+    "random-shards": (
+        snapshot(program("redis2", "stopped")), "redis2 is stopped, records are kept by redis1",
     ),
     "reload-balancer": (
         snapshot(restarts={"balancer": {"reload": 1}}), "balancer replaces its workers (reload)",

@@ -27,7 +27,8 @@ OF_THE_ISSUE = {
     "kill-worker", "freeze-worker", "kill-parent",
     "restart-app1", "rolling-restart", "kill-balancer", "stop-redis1", "kill-redis2",
     "freeze-redis1", "wipe-redis1", "both-redis-down", "redis-full", "disk-full", "overload",
-    "slow-clients", "hang-worker", "crash-loop", "reload-balancer", "kill-both-redis", "random-shards",
+    "slow-clients", "hang-worker", "crash-loop", "reload-balancer",
+    "kill-both-redis", "random-shards",
 }  # fmt: skip
 
 

@@ -17,19 +17,27 @@ A backend that says nothing keeps the limit of the settings.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
-TARGET_SECONDS = 0.3  # from one end to the other, well below what a request may take
-LOOP_TARGET_SECONDS = 0.1  # in the backend's event loop, which a request goes through many times
-PATIENCE = 10  # looks in a row above the target, a second: what a killed worker leaves is taken in
-LEAST = 64  # an instance that has just lost workers, beside one that is out, needs so much room
+TARGET_SECONDS = 0.1  # from one end to the other, well below what a request may take
+LOOP_TARGET_SECONDS = 0.02  # in the backend's event loop, which a request goes through many times
+PATIENCE_SECONDS = 1.0  # above the target before the first cut: what a killed worker leaves fits
+LEAST = 24  # more than the work of an instance that is starved of CPUs gets done in a target
 BEGIN = 256  # of a backend that says how long work waits; 2,000 answers a second need 0.13 s
 _STEEPEST = 0.3  # of the limit stays at least; what is told is a moment old
-_GROWTH = 1 / 8  # a step; ten steps a second reach three times in a second
-_FAST_GROWTH = 1 / 2  # while a slow dependency fills it: what comes in half a second fits
+_FELT_AFTER = 0.2  # seconds in which more requests are felt, if they are too many
+_RECOVERY = 1 / 16  # a look, back to where it began: the flood may go on
+_SHRINKING = 1 / 8  # a look, back to where it began
+_GROWTH = 1 / 2  # a step, while a slow dependency fills it
+_WEIGHT = 0.4  # of the last look
+_SILENCE = 0.5  # seconds without any answer after which a dependency is thought to hang
 
 
 class ConcurrencyLimit:
     """The limit of one backend.
+
+    Nothing changes before the last change can be felt: the limit grows after it was used for a
+    while, and falls only by what requests tell that were sent after it fell last.
 
     Args:
         most: the limit while nothing is known against it, at least 1.
@@ -41,57 +49,95 @@ class ConcurrencyLimit:
         self._begin = min(BEGIN, most)
         self._limit = float(most)
         self._told = False
-        self._waited = 0.0  # each as a multiple of its target
-        self._reports = 0
-        self._above = 0
+        self._strain = _Mean()
+        self._strain_since_cut = _Mean()
+        self._lately = 0.0  # of the last few looks
+        self._above_since: float | None = None
+        self._used_since = self._cut_at = self._heard_at = -inf
 
     @property
     def limit(self) -> int:
         return int(self._limit)
 
-    @property
-    def strained(self) -> bool:
-        """It has more to do than it can, as far as it is known."""
-        return self._above > 0 or self._limit < self._begin
+    def strained(self, in_flight: int, now: float) -> bool:
+        """It has more to do than it can, as far as it is known: long queues, or so many requests
+        that what is late says nothing as long as others are answered."""
+        full = 2 * in_flight >= self._limit and now - self._heard_at < _SILENCE
+        return full or self._above_since is not None or self._limit < self._begin
 
-    def reported(self, report: LoadReport, since_sent: float) -> None:
-        """An answer said how it went; it was read `since_sent` seconds after the request went."""
+    def reported(self, report: LoadReport, sent: float, read: float) -> None:
+        """An answer said how it went; when its request was sent and it was read, in seconds."""
+        self._heard_at = read
         waited = report.queue_seconds / LOOP_TARGET_SECONDS
         if report.service_seconds is not None:
-            waited = max(waited, (since_sent - report.service_seconds) / TARGET_SECONDS)
-        self._waited += waited
-        self._reports += 1
+            waited = max(waited, (read - sent - report.service_seconds) / TARGET_SECONDS)
+        self._strain.add(waited)
+        if sent >= self._cut_at:
+            self._strain_since_cut.add(waited)
 
-    def adjust(self, in_flight: int) -> int:
+    def adjust(self, in_flight: int, now: float) -> int:
         """The limit from now on; called by the coarse timer.
 
         Args:
             in_flight: requests that the backend has now.
         """
-        if self._reports and not self._told:
+        strain, since_cut = self._strain.take(), self._strain_since_cut.take()
+        if strain is not None and not self._told:
             self._told = True
             self._limit = float(max(self._begin, min(self._most, 2 * in_flight)))
-        strain = self._waited / self._reports if self._reports else None
-        self._waited, self._reports = 0.0, 0
-        self._above = self._above + 1 if strain is not None and strain > 1 else 0
-        if strain is not None and self._above >= PATIENCE:
-            self._above = 0  # what this changes is seen only after such a time again
-            share = max(_STEEPEST, 1 / strain)
-            self._limit = max(self._least, min(self._limit, in_flight) * share)
+        if strain is not None:
+            # Capped, so that one bad look is forgotten with the next two good ones.
+            self._lately += _WEIGHT * (min(strain, 2.0) - self._lately)
+            if self._lately <= 1:
+                self._above_since = None
+            elif self._above_since is None:
+                self._above_since = now
+        if self._above_since is not None:
+            if since_cut is not None and now - self._above_since >= PATIENCE_SECONDS:
+                share = min(1.0, max(_STEEPEST, 1 / max(since_cut, 0.01)))
+                self._limit = max(self._least, min(self._limit, in_flight) * share)
+                self._cut_at = now
         elif self._told:
-            self._limit = self._rested(in_flight, strain)
+            limit = self._rested(in_flight, strain, now)
+            if limit > self._limit:
+                self._used_since = now
+            self._limit = limit
         return self.limit
 
-    def _rested(self, in_flight: int, strain: float | None) -> float:
+    def _rested(self, in_flight: int, strain: float | None, now: float) -> float:
         limit = self._limit
         if limit < self._begin:
-            grows = strain is None or strain < 1 / 2
-            return min(self._begin, limit + max(1.0, limit * _GROWTH)) if grows else limit
-        if 2 * in_flight >= limit:
-            if strain is None:  # no answer at all: a dependency, or all stands still
-                return min(self._most, limit * (1 + _GROWTH))
-            return min(self._most, limit * (1 + _FAST_GROWTH)) if strain < 1 / 4 else limit
-        return max(self._begin, limit * (1 - _GROWTH)) if 4 * in_flight < limit else limit
+            grows = now - self._heard_at > _SILENCE if strain is None else strain < 1 / 2
+            return min(self._begin, limit + max(1.0, limit * _RECOVERY)) if grows else limit
+        if 4 * in_flight >= limit:
+            return self._grown(strain, now)
+        self._used_since = now
+        return max(self._begin, limit * (1 - _SHRINKING))
+
+    def _grown(self, strain: float | None, now: float) -> float:
+        """While so much is used: a slow dependency, or the beginning of a flood."""
+        if now - self._used_since < _FELT_AFTER:
+            return self._limit
+        # No answer at all: it waits for a dependency, or stands still.
+        grows = now - self._heard_at > _SILENCE if strain is None else strain < 1 / 4
+        return min(self._most, self._limit * (1 + _GROWTH)) if grows else self._limit
+
+
+class _Mean:
+    """Of what was added since it was taken last."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._count = 0
+
+    def add(self, value: float) -> None:
+        self._sum += value
+        self._count += 1
+
+    def take(self) -> float | None:
+        mean = self._sum / self._count if self._count else None
+        self._sum, self._count = 0.0, 0
+        return mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,12 +140,12 @@ class Exchange:
         self._leave_backend()
         self.backend = backend
         backend.in_flight += 1
-        self._attempt_deadline = self.proxy.now() + self.proxy.settings.first_byte_timeout
+        self._attempt_deadline = self.proxy.awake() + self.proxy.settings.first_byte_timeout
         connection = None if by_new_connection else self.proxy.pools[backend].take()
         if connection is not None:
             self._send(connection)
         else:
-            self._connect_deadline = self.proxy.now() + self.proxy.settings.connect_timeout
+            self._connect_deadline = self.proxy.awake() + self.proxy.settings.connect_timeout
             self._connecting = asyncio.create_task(self._connect(backend))
 
     async def _connect(self, backend: Backend) -> None:
@@ -244,8 +244,7 @@ class Exchange:
 
     def response_head(self, head: ResponseHead) -> None:
         if head.load is not None and self.backend is not None and self.head.framing == "none":
-            since_sent = self.proxy.now() - self._sent_at
-            self.backend.concurrency.reported(head.load, since_sent)
+            self.backend.concurrency.reported(head.load, self._sent_at, self.proxy.now())
         if head.status in RETRIED_STATUSES and self._other_backend_asked(head):
             return
         self._answer = head
@@ -388,12 +387,12 @@ class Exchange:
             return
         if self._answer is not None:
             self._check_answer(now)
-        elif self._connecting is not None and now > self._connect_deadline:
+        elif self._connecting is not None and self.proxy.awake() > self._connect_deadline:
             self._connect_failed(TimeoutError())
         elif not self.request_complete and self._connection is not None:
-            self._attempt_deadline = now + self.proxy.settings.first_byte_timeout
+            self._attempt_deadline = self.proxy.awake() + self.proxy.settings.first_byte_timeout
             self._check_body(now)
-        elif now > self._attempt_deadline:
+        elif self.proxy.awake() > self._attempt_deadline:
             self._attempt_failed("timeout", "no backend answered in time")
         elif now > self._deadline:
             if self._own_time:  # a client that asks for too little is no backend's failure

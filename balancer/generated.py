@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from errno import EHOSTUNREACH, ENETUNREACH
 from http import HTTPStatus
 from typing import Literal
+
+import msgspec
 
 # RFC 9209 2.3, those that occur here.
 ProxyError = Literal[
@@ -30,6 +31,7 @@ _OF_STATUS: dict[int, ProxyError] = {
     503: "destination_unavailable",
     504: "http_response_timeout",
 }
+_encode = msgspec.json.Encoder().encode
 _ACCEPT = re.compile(rb"\r\naccept:([^\r]*)", re.IGNORECASE)
 _WEIGHT = re.compile(rb";[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*(?:;|$)", re.IGNORECASE)
 _JSON = (b"application/json", b"application/*", b"*/*")
@@ -60,8 +62,11 @@ def prefers_text(head: bytes) -> bool:
     Args:
         head: fields as on the wire, the first with a line before it.
     """
+    accepts = _ACCEPT.findall(head)
+    if not accepts:  # a flood of refusals must be cheap
+        return False
     weights: dict[bytes, float] = {}
-    for part in b",".join(_ACCEPT.findall(head)).split(b","):
+    for part in b",".join(accepts).split(b","):
         media, _semicolon, parameters = part.partition(b";")
         found = _WEIGHT.search(b";" + parameters)
         weights[media.strip(b" \t").lower()] = float(found[1]) if found else 1.0
@@ -100,7 +105,7 @@ class Problem:
         else:
             media = b"application/json"
             told = {"error": self.reason, "request_id": self.request_id}
-            body = json.dumps(told).encode() + b"\n"
+            body = _encode(told) + b"\n"
         lines = (
             b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nX-Request-Id: %b\r\n"
             b"Proxy-Status: balancer; error=%b\r\n"

@@ -86,7 +86,7 @@ class BackendGroup:
         now = self._now()
         if backend.ejected or not backend.outlier.failed(now):
             return
-        if backend.concurrency.strained:  # too much work makes it late; the others have as much
+        if backend.concurrency.strained(backend.in_flight, now):  # the others have as much to do
             return
         if may_eject(backend, self.backends):
             backend.ejected = True
@@ -101,7 +101,7 @@ class BackendGroup:
             if backend.outlier.advance(now) and backend.ejected:
                 backend.ejected = False
                 say(f"backend {backend.label} gets requests again")
-            backend.max_in_flight = backend.concurrency.adjust(backend.in_flight)
+            backend.max_in_flight = backend.concurrency.adjust(backend.in_flight, now)
             pool = self.pools[backend]
             if backend.draining:
                 pool.close()

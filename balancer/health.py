@@ -62,6 +62,7 @@ class HealthCheck:
     async def _check(self) -> None:
         backend = self._backend
         before = backend.healthy
+        awake, began = self._proxy.awake(), self._proxy.now()
         try:
             async with asyncio.timeout(self._proxy.settings.health_timeout):
                 passed = await self._ask()
@@ -72,8 +73,11 @@ class HealthCheck:
             passed = False
             # Not if nobody read the answer because this loop stood still, nor if the backend has
             # too much to do: the others would get that too.
-            stood_still = self._proxy.late > self._proxy.settings.health_timeout / 2
-            if not stood_still and not backend.concurrency.strained:
+            ran = self._proxy.awake() - awake
+            stood = self._proxy.now() - began - ran
+            stood_still = max(stood, self._proxy.late) > self._proxy.settings.health_timeout / 2
+            strained = backend.concurrency.strained(backend.in_flight, self._proxy.now())
+            if not stood_still and not strained:
                 backend.healthy = self._count.failed(before)
         except OSError:
             passed = False

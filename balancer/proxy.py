@@ -80,6 +80,7 @@ class Proxy:
         self.tunnels = 0
         self.draining = False
         self.late = 0.0  # seconds that this worker's own loop came too late last time
+        self._stood = 0.0  # the same since it began
         self.clients: set[ClientConnection] = set()
 
     @property
@@ -211,6 +212,11 @@ class Proxy:
 
     # The coarse timer
 
+    def awake(self) -> float:
+        """Seconds in which this loop ran as it should: what a backend may be given time by. It
+        is not to blame that nobody looked at what it had sent."""
+        return self.now() - self._stood
+
     async def keep_time(self) -> None:
         """Enforce every time-out until cancelled."""
         while True:
@@ -218,6 +224,7 @@ class Proxy:
             await asyncio.sleep(TICK_SECONDS)
             now = self.now()
             self.late = max(0.0, now - asked - TICK_SECONDS)
+            self._stood += self.late
             for client in list(self.clients):
                 client.check(now - self.late)  # what came while this loop stood is not read yet
             self._look_for_changes()

@@ -31,7 +31,8 @@ from .status import Row, StatusPage
 _LOOK_SECONDS = 0.002  # how often one who waits for a sibling looks whether it came
 _LONGEST_WAIT = 0.02  # a sibling that has to be given a CPU first comes later than that seldom
 _RETRY_SECONDS = 0.1  # out of descriptors: they come back as connections close
-_BATCH = 64  # connections taken in one turn of the loop
+_BATCH = 64  # connections taken in one turn of the loop, if a sibling may take the next ones
+_BATCH_ALONE = 2048  # a busy loop turns twice a second, and a full queue drops who comes
 _FRESH_NS = 2_500_000_000  # two heartbeats and a half; who is silent for longer does not accept
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
@@ -135,7 +136,7 @@ class Acceptor:
 
     def _take(self, spare: int) -> None:
         try:
-            for _ in range(max(1, min(spare, _BATCH))):
+            for _ in range(max(1, spare)):
                 self._accept()
         except BlockingIOError:
             pass
@@ -148,8 +149,8 @@ class Acceptor:
         """How many more connections this worker may take before it has more than another."""
         loads = self._page.loads(beaten_since_ns=time.monotonic_ns() - _FRESH_NS)
         if len(loads) <= 1:
-            return _BATCH
-        return min(loads) + 1 - self._row.connections
+            return _BATCH_ALONE
+        return min(min(loads) + 1 - self._row.connections, _BATCH)
 
     def _accept(self) -> None:
         accepted, _address = self._socket.accept()

@@ -51,7 +51,7 @@ class PoolSettings:
     host: str
     port: int  # 0: any free port
     workers: int = field(default_factory=lambda: min(cpu_count(), MOST_WORKERS))
-    backlog: int = 1024
+    backlog: int = 4096
     run_dir: Path = Path("var/run")
     port_variable: str | None = None  # named in "port in use", so that the user knows what to set
     recycling: Recycling = Recycling()

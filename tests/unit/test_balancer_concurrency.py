@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from balancer.concurrency import (
     BEGIN,
     LEAST,
-    PATIENCE,
+    PATIENCE_SECONDS,
     TARGET_SECONDS,
     ConcurrencyLimit,
     LoadReport,
@@ -33,6 +33,7 @@ class Backend:
         self.queue = self.at_dependency = 0.0
         self.told = 0.0
         self.refused = 0.0
+        self.now = 0.0
 
     @property
     def in_flight(self) -> float:
@@ -41,9 +42,10 @@ class Backend:
     def tick(self, rate: float) -> None:
         for _ in range(STEPS):
             self._step(rate, TICK / STEPS)
-        self.limit.adjust(int(self.in_flight))
+        self.limit.adjust(int(self.in_flight), self.now)
 
     def _step(self, rate: float, seconds: float) -> None:
+        self.now += seconds
         done = min(self.queue, self.capacity * seconds)
         self.queue -= done
         if self.waiting:
@@ -55,7 +57,7 @@ class Backend:
         self.told += 0.1 * (self.queue / self.capacity - self.told)
         if done and self.tells:
             report = LoadReport(0.0, self.waiting)
-            self.limit.reported(report, self.told + self.waiting)
+            self.limit.reported(report, self.now - self.told - self.waiting, self.now)
 
 
 @given(capacity=st.floats(200, 20_000), times=st.floats(1.5, 10))
@@ -73,11 +75,52 @@ def test_an_overloaded_backend_gets_what_it_can_do_and_no_long_queue(capacity, t
 
 def test_a_moment_above_the_target_refuses_nobody():
     limit = ConcurrencyLimit(MOST)
-    for _ in range(PATIENCE - 1):
-        limit.reported(LoadReport(1.0), 1.0)
-        assert limit.adjust(30) == BEGIN
-    limit.reported(LoadReport(0.0), 0.0)
-    assert limit.adjust(30) == BEGIN
+    for now in (0.0, 0.3, 0.6, PATIENCE_SECONDS - 0.01):
+        limit.reported(LoadReport(1.0), now - 0.1, now)
+        assert limit.adjust(30, now) == BEGIN
+    now = PATIENCE_SECONDS
+    limit.reported(LoadReport(0.0), now, now)
+    assert limit.adjust(30, now) == BEGIN
+
+
+def overloaded(seconds: float, *, sent_before: float = 0.1) -> ConcurrencyLimit:
+    """One that was told of long queues since 0.0, until then; a look before the first cut."""
+    limit = ConcurrencyLimit(MOST)
+    for tick in range(round(seconds * 10)):
+        limit.reported(LoadReport(1.0), tick / 10 - sent_before, tick / 10)
+        limit.adjust(100, tick / 10)
+    return limit
+
+
+def test_a_moment_without_answers_ends_no_overload():
+    limit = overloaded(0.6)
+    for tick in range(6, 14):
+        assert limit.adjust(100, tick / 10) == BEGIN
+    limit.reported(LoadReport(1.0), 1.0, 1.4)
+    assert limit.adjust(100, 1.4) < 100
+
+
+def test_what_was_sent_before_a_cut_does_not_ask_for_the_next_one():
+    limit = overloaded(PATIENCE_SECONDS + 0.5, sent_before=0.6)
+    cut = limit.limit
+    assert cut < 100
+    now = PATIENCE_SECONDS + 0.5
+    limit.reported(LoadReport(1.0), now - 0.5, now)
+    assert limit.adjust(100, now) == cut
+    limit.reported(LoadReport(1.0), now, now + 0.1)
+    assert limit.adjust(cut, now + 0.1) < cut
+
+
+def test_it_grows_only_as_fast_as_that_is_felt():
+    limit = ConcurrencyLimit(MOST)
+    limit.reported(LoadReport(0.0), 0.0, 0.0)
+    limit.adjust(0, 0.0)
+    limits = []
+    for tick in range(1, 20):
+        limit.reported(LoadReport(0.0), tick / 10, tick / 10)
+        limits.append(limit.adjust(limit.limit, tick / 10))
+    assert sorted(set(limits)) == [256, 384, 576, 864, MOST]
+    assert min(map(limits.count, (384, 576, 864))) >= 2
 
 
 def test_a_slow_dependency_is_no_overload():
@@ -111,7 +154,7 @@ def test_a_flood_finds_no_more_room_than_there_was_need_for():
     for _ in range(50):
         backend.tick(5000)
         most = max(most, backend.queue)
-    assert most <= BEGIN
+    assert most <= 2 * BEGIN
 
 
 def test_after_an_overload_the_limit_is_back_within_seconds():
@@ -119,7 +162,7 @@ def test_after_an_overload_the_limit_is_back_within_seconds():
     for _ in range(50):
         backend.tick(1000)
     low = backend.limit.limit
-    for _ in range(60):
+    for _ in range(150):
         backend.tick(30)
     assert low < BEGIN / 2
     assert backend.limit.limit == BEGIN
@@ -128,24 +171,20 @@ def test_after_an_overload_the_limit_is_back_within_seconds():
 def test_a_backend_is_strained_while_it_has_more_than_it_can_do_and_not_before_or_after():
     backend = Backend(capacity=100)
     strained = []
-    for rate, ticks in ((30, 1), (1000, 50), (30, 60)):
+    for rate, ticks in ((30, 1), (1000, 50), (30, 150)):
         for _ in range(ticks):
             backend.tick(rate)
-        strained.append(backend.limit.strained)
+        strained.append(backend.limit.strained(int(backend.in_flight), backend.now))
     assert strained == [False, True, False]
 
 
 def test_a_late_event_loop_is_told_where_nothing_else_is():
-    limit = ConcurrencyLimit(MOST)
-    for _ in range(PATIENCE):
-        limit.reported(LoadReport(1.0), 1.0)
-        limit.adjust(100)
-    assert limit.limit < 100
+    assert overloaded(PATIENCE_SECONDS + 0.5).limit < 100
 
 
 def test_a_backend_that_says_nothing_keeps_its_limit():
     limit = ConcurrencyLimit(100)
-    assert [limit.adjust(100) for _ in range(50)] == [100] * 50
+    assert [limit.adjust(100, tick / 10) for tick in range(50)] == [100] * 50
 
 
 @given(
@@ -153,9 +192,9 @@ def test_a_backend_that_says_nothing_keeps_its_limit():
 )
 def test_the_limit_is_never_below_the_least_nor_above_the_most(reports, most):
     limit = ConcurrencyLimit(most)
-    for seconds, in_flight in reports:
-        limit.reported(LoadReport(seconds, 0.0), seconds)
-        assert min(LEAST, most) <= limit.adjust(in_flight) <= most
+    for now, (seconds, in_flight) in enumerate(reports):
+        limit.reported(LoadReport(seconds, 0.0), now - seconds, now)
+        assert min(LEAST, most) <= limit.adjust(in_flight, now) <= most
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ async def test_a_backend_where_work_waits_gets_less_and_later_all_of_it_again(tm
             assert low < CLIENTS
             assert await door.metric("balancer_shed_total", reason="backends") > 0
             script.queue_seconds = 0.0
-            for _ in range(100):
+            for _ in range(200):
                 if await limit(door, backend) == BEGIN:
                     break
                 await asyncio.sleep(0.05)

@@ -10,4 +10,14 @@ Which backends there are: `group.py`, from the settings and from what people cha
 (`membership.py`, kept by `changes_file.py`). Which of them get requests: `health.py` asks them how
 they are, `ejection.py` sees how requests fare. `admin.py` answers on its own port, `commands.py`
 asks there.
+
+Where the microseconds go, *measured* with perf and py-spy on `make bench`'s 100 B answers, 34 of
+them a request (NGINX: 13; a relay on uvloop that passes bytes on unread: 12):
+
+    14  the kernel: two reads, two writes, one look for what is ready; a write wakes its reader
+    17  the interpreter, of which finding out what the request means 2.5, the exchange with
+        choice and counts 4, the answer's head 4.5, the log line 2.5, parsers' callbacks 2
+     3  uvloop, llhttp, msgspec, the C library
+
+What is left to gain is spread over all of it: no function but the writes has more than 5 %.
 """

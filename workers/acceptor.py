@@ -6,12 +6,12 @@ what it can; with a SO_REUSEPORT socket per slot a hash decides, and a hung work
 over the mean, medians:
 
     connections kept      8     32     64
-    this                1.22   1.18   1.13
-    uvloop's own        3.70   1.71   1.61
-    a socket per slot   1.70   1.33   1.29
+    this                1.05   1.05   1.08
+    uvloop's own        3.44   1.99   2.44
+    a socket per slot   1.43   1.22   1.32
 
 That is why one shared socket is the default. Its price: of connections that bring one request
-each, with next to no work in it, about a sixth fewer a second.
+each, with next to no work in it, about a fifth fewer a second.
 
 The rule: a worker with more connections than the least loaded of its living siblings leaves a
 new one to them, but only for a moment, so that no connection ever waits for a worker that does not

@@ -2,7 +2,8 @@
 
 Open loop, a fixed rate; ours and the original's policy run at the same time, each against an
 unstable service of its own with the same seed, so that the n-th upstream call of both meets the
-same luck. Waiting is what takes the time here, so side by side is as fair as one after the other.
+same luck; and the whole stack, through its front door, with one of its own. Waiting is what takes
+the time here, so side by side is as fair as one after the other.
 """
 
 from __future__ import annotations
@@ -11,28 +12,30 @@ import http.client
 import json
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 
 from .. import asking, paced_load
 from ..bench import Bench, Measurement
 from ..paced import Outcome, Plan
-from ..peers import Contender, app, plain_app, redis, unstable
+from ..peers import app, plain_app, redis, unstable
+from ..peers.stack import Stack
 from ..processes import ProgramError
 from ..results import Chart, Metric
 
 CASE = "stock faults"
 OUTAGE = "outage: it takes requests and never answers"
 ORIGINAL = "the original's policy"
+WHOLE_STACK = "ours, whole stack"
 RATE = 80.0  # requests a second; no queue anywhere
 _ORIGINALS = ("--tries", "4", "--attempt-timeout", "2")
 
 
 def run(bench: Bench) -> None:
     shards = redis.start(bench)
+    stack = Stack(bench, calm=False)
     for number in range(1, bench.effort.resilience_rounds + 1):
         bench.step(f"round {number} of {bench.effort.resilience_rounds}")
         with bench.for_a_while():
-            _round(bench, shards.urls, number)
+            _round(bench, shards.urls, stack, number)
             _outage(bench, shards.urls, number)
     seconds = bench.effort.resilience_seconds
     bench.result.note(
@@ -42,17 +45,22 @@ def run(bench: Bench) -> None:
     )
 
 
-def _round(bench: Bench, store: str, seed: int) -> None:
+def _round(bench: Bench, store: str, stack: Stack, seed: int) -> None:
     services = [unstable.start(bench, seed) for _ in range(2)]
     urls = [f"http://127.0.0.1:{service.port}/data" for service in services]
     original = plain_app.start(bench, urls[1], store, options=_ORIGINALS)
-    sides = [app.start(bench, urls[0], store), replace(original, name=ORIGINAL)]
-    before = [_upstream_calls(service) for service in services]
-    with ExitStack() as stack:
-        loads = [stack.enter_context(_load(bench, side.port, seed)) for side in sides]
+    # Name, where it is asked, and where its upstream calls are counted.
+    sides = [
+        ("ours", app.start(bench, urls[0], store).port, services[0].port),
+        (ORIGINAL, original.port, services[1].port),
+        (WHOLE_STACK, stack.front_door, stack.port("UNSTABLE_PORT")),
+    ]
+    before = [_upstream_calls(service) for _name, _port, service in sides]
+    with ExitStack() as entered:
+        loads = [entered.enter_context(_load(bench, port, seed)) for _name, port, _ in sides]
         outcomes = [load.outcome() for load in loads]
-    for side, service, outcome, calls in zip(sides, services, outcomes, before, strict=True):
-        _record(bench, side.name, outcome, _upstream_calls(service) - calls)
+    for (name, _port, service), outcome, calls in zip(sides, outcomes, before, strict=True):
+        _record(bench, name, outcome, _upstream_calls(service) - calls)
 
 
 def _outage(bench: Bench, store: str, seed: int) -> None:
@@ -65,12 +73,12 @@ def _outage(bench: Bench, store: str, seed: int) -> None:
     with _load(bench, side.port, seed, seconds=4.0) as load:  # the breaker opens
         load.outcome()
     probes = asking.counter(side.port, "external_probes_total")
-    calls, since = _upstream_calls(service), time.monotonic()
+    calls, since = _upstream_calls(service.port), time.monotonic()
     with _load(bench, side.port, seed) as load:
         outcome = load.outcome()
     took = time.monotonic() - since
     probes = asking.counter(side.port, "external_probes_total") - probes
-    calls = _upstream_calls(service) - calls
+    calls = _upstream_calls(service.port) - calls
     _faults(service.port, None)
     began = time.monotonic()
     while asking.get_json(side.port, "/").get("source") != "live":
@@ -125,8 +133,8 @@ def _load(bench: Bench, port: int, seed: int, seconds: float | None = None) -> p
     return paced_load.PacedLoad(plan, bench.cores.load)
 
 
-def _upstream_calls(service: Contender) -> float:
-    return asking.counter(service.port, "http_requests_total", route="/data")
+def _upstream_calls(port: int) -> float:
+    return asking.counter(port, "http_requests_total", route="/data")
 
 
 def _record(bench: Bench, name: str, outcome: Outcome, calls: float) -> None:

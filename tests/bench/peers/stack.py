@@ -19,16 +19,16 @@ _CALM = {"UNSTABLE_FAILURE_RATE": "0", "UNSTABLE_DELAY_RATE": "0"}
 
 
 class Stack:
-    """Started with an external service that does not fail, and without Prometheus and Grafana,
-    which are not part of answering.
+    """Started without Prometheus and Grafana, which are not part of answering, and with an
+    external service that does not fail, if `calm`.
 
     Attributes:
         ready_after: seconds from starting supervisord to the first answer with live data through
             the front door.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self._running = RunningStack(bench.folder, **_CALM)
+    def __init__(self, bench: Bench, *, calm: bool = True) -> None:
+        self._running = RunningStack(bench.folder, **(_CALM if calm else {}))
         root = self._running.root
         for folder in ("log", "run", "redis1", "redis2"):
             (root / "var" / folder).mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,10 @@ class LoadReport:
         self._queue_seconds = 0.0
         self._text = self._told()
 
+    def queue_seconds(self) -> float:
+        """How long what can run waits in this loop, lately."""
+        return self._queue_seconds
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:

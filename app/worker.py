@@ -65,7 +65,10 @@ async def serve(worker: Worker, settings: Settings) -> None:
         limited = [route.handler for route in handlers.routes if isinstance(route, web.RouteDef)]
         observer = Observer(worker, metrics, log, load, os.getpid(), limit, limited)
         call = ResilientCall(
-            settings.upstream.policy, board=shared.board, observe=CallMetrics(recorder).observe
+            settings.upstream.policy,
+            board=shared.board,
+            observe=CallMetrics(recorder).observe,
+            lag=load.queue_seconds,
         )
         await stack.enter_async_context(_in_background(_report(call, limit, recorder)))
         service = Service(upstream=upstream, call=call, records=Records(store, ids), limit=limit)

@@ -46,6 +46,7 @@ FAIR = 0.5
 # may retry and hedge so many times. None at all would let half of the probes of a service that is
 # back, with its stock faults, report it dead.
 PROBE_EXTRAS = 2
+_OWN_WAITS = 2  # of an attempt, in the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class ResilientCall:
         observe: told of every call when it ends, a cancelled one too; counts and logs.
         clock: seconds, monotonic, the same for all that share a board.
         dice: a number in [0, 1).
+        lag: seconds that what can run waits in this event loop now.
     """
 
     def __init__(
@@ -107,12 +109,14 @@ class ResilientCall:
         observe: Callable[[Trace], None] = lambda trace: None,
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
+        lag: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.policy = policy = policy or CallPolicy()
         self.guard = Guard(board or Board(), policy.breaker, policy.budget, policy.hedge, dice)
         self._observe = observe
         self._clock = clock
         self._dice = dice
+        self._lag = lag
         self._last_good = LastGood(policy.stale)
         self._probes: set[asyncio.Future[None]] = set()
 
@@ -253,7 +257,10 @@ class ResilientCall:
         else:
             trace.result = Result.AFTER_HEDGE if trace.hedges else Result.FIRST_TRY
         last = trace.attempts[-1]
-        self.guard.took(last.seconds, last.started + last.seconds)
+        # It waited to be sent and to be read: when we have too much to do that is not the
+        # service's time, and hedges that wait for us too would make us later still.
+        own = _OWN_WAITS * self._lag()
+        self.guard.took(max(0.0, last.seconds - own), last.started + last.seconds)
 
     async def _watch(self, race: Race[T], terms: _Terms, trace: Trace) -> None:
         """Until an attempt has ended; hedges meanwhile. Raises AttemptError at the deadline."""

@@ -273,6 +273,22 @@ def test_a_hanging_service_is_left_at_the_deadline_and_nothing_is_left_running()
     assert [attempt.outcome for attempt in answer.trace.attempts] == [Outcome.TIMEOUT] * 5
 
 
+def test_what_waits_in_our_own_event_loop_is_not_the_services_time() -> None:
+    async def answering(seconds: float) -> str:
+        await asyncio.sleep(0.110)
+        return "live"
+
+    async def story(lag: float) -> float:
+        call = ResilientCall(clock=now, lag=lambda: lag)
+        for _ in range(30):
+            await call(answering, lambda: "fallback")
+        await asyncio.sleep(10.0)  # an estimate is kept for a moment
+        return call.guard.hedge_delay(now())
+
+    assert simulated(story(0.0)) == 0.25
+    assert simulated(story(0.050)) < 0.05
+
+
 def test_what_must_not_be_done_twice_is_asked_once() -> None:
     async def story() -> Answer[str]:
         call = ResilientCall(clock=now)

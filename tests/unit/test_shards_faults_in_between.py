@@ -1,0 +1,43 @@
+"""Faults at one certain moment of a write or of healing, on servers in memory and simulated time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from shards import ShardedStore, Stored, StoreSettings
+from tests.fake_redis import FakeNetwork, FakeRedis
+
+Scene = Callable[[ShardedStore, list[FakeRedis]], Awaitable[None]]
+
+
+def play(scene: Scene, shards: int = 2, **settings: float) -> None:
+    """On as many shards, with a copy on each."""
+    network = FakeNetwork()
+    servers = [FakeRedis(network) for _ in range(shards)]
+    network.servers = dict(enumerate(servers, 1))
+    urls = tuple(f"redis://fake:{port}" for port in network.servers)
+
+    async def run() -> None:
+        async with ShardedStore(StoreSettings(urls, copies=shards, **settings)) as store:
+            await scene(store, servers)
+
+    with asyncio.Runner(loop_factory=lambda: network) as runner:
+        runner.run(run())
+
+
+def hinted(server: FakeRedis, absent: str) -> set[bytes]:
+    found: set[bytes] = server.keys(2).get(b"hints:" + absent.encode(), set())
+    return set(found)
+
+
+def test_of_three_copies_two_that_fail_one_after_the_other_are_both_named_by_hints():
+    async def scene(store: ShardedStore, servers: list[FakeRedis]) -> None:
+        servers[2].crash()
+        assert await store.put(6, b"value") == Stored.DEGRADED  # it is known to be absent
+        servers[1].frozen = True
+        assert await store.put(7, b"value") == Stored.DEGRADED
+        servers[1].crash()  # it never read what it was sent
+        assert servers[1].keys(0).keys() | servers[1].keys(1).keys() == {b"d:{6}"}
+        assert hinted(servers[0], "redis3") == {b"6", b"7"}
+        assert hinted(servers[0], "redis2") == {b"7"}
+
+    play(scene, shards=3)

@@ -71,6 +71,13 @@ def rebalance(
         raise click.UsageError(
             "a Redis Cluster moves records itself: redis-cli --cluster rebalance"
         )
+    for name in gone:
+        if name in {address.name for address in settings.addresses}:
+            # What is owed to it would be forgotten with it.
+            raise click.BadParameter(
+                f"{name} is among the shards of --store: take it off that list first.",
+                param_hint="'--gone'",
+            )
     sys.exit(_Run(settings, records_per_second, frozenset(gone), as_json).code())
 
 

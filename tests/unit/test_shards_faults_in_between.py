@@ -1,4 +1,4 @@
-"""Faults at one certain moment of a write or of healing, on servers in memory and simulated time."""
+"""Faults at one certain moment of a write or of healing, in memory and on simulated time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from shards import ShardedStore, Stored, StoreSettings, StoreUnavailableError
 from shards.placement import Placement
+from shards.rebalance_command import rebalance as rebalance_command
 from tests.redis_server import RedisServer
 
 IDS = range(1, 1201)
@@ -267,3 +269,11 @@ async def test_on_a_terminal_there_is_a_bar_and_a_shard_that_is_down_is_one_line
     assert ended.returncode == 1
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Error")]
     assert line == "Error: redis2: connection refused. Nothing is lost: run it again to go on."
+
+
+def test_a_shard_that_is_there_is_not_gone():
+    """It would lose the hints of what it has yet to get."""
+    told = ["--store", "redis://a:1,redis://b:2", "--gone", "redis2"]
+    ended = CliRunner().invoke(rebalance_command, told)
+    assert ended.exit_code == 2
+    assert "redis2 is among the shards of --store" in ended.output

@@ -55,7 +55,6 @@ def rebalance(
     Exit code 0 when every record was found in its place, 1 when it could not be finished,
     130 after Ctrl-C.
     """
-    logging.getLogger("shards").setLevel(logging.ERROR)  # the one line says what failed
     try:
         settings = StoreSettings(
             split_urls(urls),
@@ -78,6 +77,7 @@ def rebalance(
                 f"{name} is among the shards of --store: take it off that list first.",
                 param_hint="'--gone'",
             )
+    logging.getLogger("shards").setLevel(logging.ERROR)  # the one line says what failed
     sys.exit(_Run(settings, records_per_second, frozenset(gone), as_json).code())
 
 

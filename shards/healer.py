@@ -138,7 +138,7 @@ class Healer:
         lost = known != identity
         if known is None and not _always_there(target.name, maps):
             new = (b"HSETNX", PEERS, target.name, identity)
-            await source.execute("heal", HOUSEKEEPING, new)
+            await source.keep_house(new)
             lost = False
         to_do = (known, identity) if lost else None
         if (left or lost) and not await self._make_good(source, target, to_do):
@@ -156,8 +156,7 @@ class Healer:
         if lost is not None:
             known, identity = lost
             await self._refill(source, target, known)
-            new = (b"HSET", PEERS, target.name, identity)
-            await source.execute("heal", HOUSEKEEPING, new)
+            await source.keep_house((b"HSET", PEERS, target.name, identity))
         await self._lease.end(source)
         return True
 
@@ -166,7 +165,7 @@ class Healer:
         identity = await shard.execute("heal", HOUSEKEEPING, (b"GET", IDENTITY))
         if isinstance(identity, bytes):
             return identity
-        await shard.execute("heal", HOUSEKEEPING, *christening(shard.name, self._map))
+        await shard.keep_house(*christening(shard.name, self._map))
         return None  # known at the next turn
 
     async def _drain(self, source: Shard, target: Shard) -> bool:
@@ -208,7 +207,7 @@ class Healer:
             for i in ids
         ]
         if moves:
-            await source.execute("heal", HOUSEKEEPING, *hinted_anew(hints_key(target.name), moves))
+            await source.keep_house(*hinted_anew(hints_key(target.name), moves))
 
     async def _refill(self, source: Shard, target: Shard, known: bytes | None) -> None:
         """Raises ShardError when it could not be finished, or the lease was lost."""

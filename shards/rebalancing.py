@@ -98,7 +98,7 @@ class Rebalance:
         except LeaseLostError:
             raise RebalanceError("another rebalance has begun; this one has ended.") from None
         finally:
-            ended = (self._lease.end(shard) for shard in self._shards.values() if shard.writable)
+            ended = (self._lease.end(shard) for shard in self._shards.values() if not shard.absent)
             await asyncio.gather(*ended, return_exceptions=True)  # it ends by itself
             await asyncio.gather(*(shard.close() for shard in self._shards.values()))
 
@@ -194,7 +194,7 @@ class Rebalance:
                 if identity is None
                 else announcement(self._map, told[name])
             )
-            await shard.execute("heal", HOUSEKEEPING, *said)
+            await shard.keep_house(*said)
 
     async def _forget(self, told: Mapping[str, frozenset[bytes]]) -> None:
         """All maps but this one: every record was found in its place since they were read."""

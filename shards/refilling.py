@@ -78,7 +78,7 @@ class Refill:
         """To whoever asks the source, to the metrics, and now and then to the log."""
         total = max(self._done, self._total)  # records are written meanwhile
         progress = (b"SET", scan_key(self._target.name), f"{self._done} {total}")
-        await self._source.execute("heal", HOUSEKEEPING, (*progress, b"PX", _PROGRESS_MS))
+        await self._source.keep_house((*progress, b"PX", _PROGRESS_MS))
         self._told(self._done, total)
         now = asyncio.get_running_loop().time()
         if now >= self._next_log:

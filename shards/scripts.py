@@ -31,6 +31,17 @@ for i = 2, #ARGV do redis.call('SREM', KEYS[2], ARGV[i]) end
 return 1
 """
 
+# Of Redis 7 and Valkey: https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags
+_EVEN_IF_FULL = b"""#!lua flags=allow-oom
+local replies, at = {}, 1
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  replies[#replies + 1] = redis.call(unpack(ARGV, at + 1, last))
+  at = last + 1
+end
+return replies
+"""
+
 _LET_GO = b"""
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
@@ -54,6 +65,12 @@ def forget_maps_if_leased(token: bytes, maps: Collection[bytes]) -> Command:
     -2 when somebody writes by one of them."""
     writers = [writer_key(one) for one in maps]
     return (b"EVAL", _FORGET, len(writers) + 2, REBALANCE, MAPS, *writers, token, *maps)
+
+
+def even_if_full(commands: Collection[Command]) -> Command:
+    """Replies to commands that are done though the server has no memory left for records."""
+    told = (part for command in commands for part in (len(command), *command))
+    return (b"EVAL", _EVEN_IF_FULL, 0, *told)
 
 
 def let_go(key: bytes, token: bytes) -> Command:

@@ -206,6 +206,17 @@ async def test_a_shard_that_is_taken_out_is_read_until_it_is_empty_and_missed_by
     assert in_place(servers[:2], TWO, 2, [*IDS, *new])
 
 
+async def test_from_shards_that_are_full_what_must_move_moves(servers):
+    """Why else would one add a shard?"""
+    async with opened(servers[:2], copies=1) as store:
+        await fill(store, IDS[:300])
+    for server in servers[:2]:
+        server.command("CONFIG SET maxmemory 1")
+    ended = await rebalance(urls(servers), 1)
+    assert ended.returncode == 0, ended.stderr
+    assert in_place(servers, THREE, 1, IDS[:300])
+
+
 async def test_absent_is_said_only_when_no_former_owner_may_have_it(servers):
     async with opened(servers[:2], copies=1) as store:
         await fill(store, IDS[:60])

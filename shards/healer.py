@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from monitoring.page import Recorder
 
 from .errors import ShardError
+from .expired_hints import forget, forget_expired_hints
 from .heal_progress import HealProgress
 from .introduction import christening, members
 from .layout import (
@@ -131,6 +132,10 @@ class Healer:
                 await self._lease.take(source) and await self._drain(source, target)
             )
         if not target.writable:
+            if left:
+                each = self._seconds_each
+                gone = await forget_expired_hints(source, target.name, self._lease, each)
+                self._progress.drained(source, target, gone)
             return False
         identity = await self._identity(target)
         if identity is None:
@@ -186,9 +191,10 @@ class Healer:
             if home:
                 databases = (FIRST_COPIES, FURTHER_COPIES)
                 made = await copy_home(home, source, target, self._places, databases)
-                self._made["hint"].inc(made)
-                # Those without a record here have expired.
-                await source.execute("heal", HOUSEKEEPING, (b"SREM", key, *home))
+                self._made["hint"].inc(len(made))
+                if made:
+                    await source.execute("heal", HOUSEKEEPING, (b"SREM", key, *made))
+                await forget(source, target.name, [i for i in home if i not in made])
             done += len(names)
             self._progress.drained(source, target, len(names))
             wait = begun + len(names) * self._seconds_each - loop.time()

@@ -70,7 +70,7 @@ class Refill:
             begun = loop.time()
             part = wanted[start : start + BATCH]
             made = await copy_home(part, self._source, self._target, self._places, (database,))
-            self._made.inc(made)
+            self._made.inc(len(made))
             await asyncio.sleep(max(0.0, begun + len(part) * seconds_each - loop.time()))
         self._done += len(ids)
 
@@ -95,18 +95,18 @@ async def copy_home(
     target: Shard,
     places: Places[Shard],
     databases: tuple[int, ...],
-) -> int:
-    """Copies from wherever in the source they lie to where they belong in the target; how many
+) -> list[int]:
+    """Copies from wherever in the source they lie to where they belong in the target; those that
     there were. Raises ShardError."""
     by_place: dict[int, list[int]] = {}
     for record_id in ids:
         database = places.owns(target.name, record_id)
         if database is not None:
             by_place.setdefault(database, []).append(record_id)
-    made = 0
+    made: list[int] = []
     for database, part in by_place.items():
         for origin in databases:
-            made += len(await copy(part, Place(source, origin), Place(target, database)))
+            made += await copy(part, Place(source, origin), Place(target, database))
     return made
 
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 import hiredis
 
 from shards.layout import IDENTITY, MAPS
-from shards.scripts import even_if_full, let_go, sure_if
+from shards.scripts import even_if_full, forget_expired, let_go, sure_if
 from tests.simulated_time import SimulatedLoop
 
 Reply = Any  # str, bytes, int, None, list, or an Exception: an error reply
@@ -179,6 +179,12 @@ class FakeRedis:
                 command, left = left[1 : int(left[0]) + 1], left[int(left[0]) + 1 :]
                 replies.append(self.do(database, *command))
             return replies
+        if script == forget_expired("", [])[1]:
+            hints, *records = arguments[: int(count)]
+            there = {*self.keys(0), *self.keys(1)}
+            ids = arguments[int(count) + 3 :]
+            gone = [i for i, key in zip(ids, records, strict=True) if key not in there]
+            return self._srem(database, hints, *gone)
         keys, values = arguments[: int(count)], arguments[int(count) :]
         if self._get(database, keys[0]) != values[0]:
             return 0

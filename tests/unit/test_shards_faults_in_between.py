@@ -41,3 +41,22 @@ def test_of_three_copies_two_that_fail_one_after_the_other_are_both_named_by_hin
         assert hinted(servers[0], "redis2") == {b"7"}
 
     play(scene, shards=3)
+
+
+def test_hints_do_not_outlive_their_records_however_long_a_shard_is_away():
+    async def scene(store: ShardedStore, servers: list[FakeRedis]) -> None:
+        servers[1].crash()
+        for record_id in range(1000):
+            assert await store.put(record_id, b"value") == Stored.DEGRADED
+        await asyncio.sleep(15)
+        assert len(hinted(servers[0], "redis2")) == 1000
+        await asyncio.sleep(15)
+        last = {b"%d" % record_id for record_id in range(1000, 1100)}
+        for record_id in range(1000, 1100):
+            assert await store.put(record_id, b"value") == Stored.DEGRADED
+        await asyncio.sleep(15)
+        left = hinted(servers[0], "redis2")
+        assert last <= left, "these are owed to it"
+        assert len(left) < 150, "a few that have expired may be left"
+
+    play(scene, ttl_seconds=20.0)

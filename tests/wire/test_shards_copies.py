@@ -5,11 +5,14 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+import redis
 
 from shards import ShardedStore, Stored, StoreSettings, StoreUnavailableError
 from shards.placement import Placement
+from shards.scripts import forget_expired
 from tests.redis_server import RedisServer
 
 IDS = range(1, 301)
@@ -88,6 +91,19 @@ async def test_a_hint_is_there_before_the_answer(store, servers):
         "EVAL \"redis.call('SELECT',2) return redis.call('SISMEMBER','hints:redis1','7')\" 0"
     )
     assert hints == b":1\r\n"
+
+
+def test_only_hints_of_records_that_are_nowhere_are_forgotten(tmp_path: Path):
+    with RedisServer(tmp_path) as server:
+        first, further, house = (
+            redis.Redis(port=server.port, db=database) for database in (0, 1, 2)
+        )
+        first.set("d:{1}", "value")
+        further.set("d:{2}", "value")
+        house.sadd("hints:redis2", 1, 2, 3, 4, 5)
+        _, script, count, *rest = forget_expired("redis2", [1, 2, 3, 4])
+        assert house.eval(cast("str", script), int(count), *rest) == 2
+        assert house.smembers("hints:redis2") == {b"1", b"2", b"5"}
 
 
 async def test_a_shard_that_lost_its_disk_gets_everything_back(store, servers):

@@ -97,6 +97,9 @@ class Healer:
             except ShardError as error:
                 well = False
                 _log.info("healing from %s stopped: %s", source.name, error.reason)
+            except Exception:  # noqa: BLE001  it must not end healing, unseen, until the next start
+                well = False
+                _log.exception("healing from %s ended by an error of its own", source.name)
         if well:
             try:
                 await self._be_sure()

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from shards import ShardedStore, Stored, StoreSettings
 from tests.fake_redis import FakeNetwork, FakeRedis
 
@@ -60,3 +62,20 @@ def test_hints_do_not_outlive_their_records_however_long_a_shard_is_away():
         assert len(left) < 150, "a few that have expired may be left"
 
     play(scene, ttl_seconds=20.0)
+
+
+def test_what_nobody_has_thought_of_ends_no_healing(caplog: pytest.LogCaptureFixture):
+    async def scene(store: ShardedStore, servers: list[FakeRedis]) -> None:
+        servers[0].keys(2)[b"hints:redis2"] = {b"no id at all"}
+        await asyncio.sleep(5)
+        servers[0].crash()
+        assert await store.put(7, b"value") == Stored.DEGRADED
+        servers[0].runs = True
+        await asyncio.sleep(5)
+        assert hinted(servers[1], "redis1") == set()
+        assert b"d:{7}" in {*servers[0].keys(0), *servers[0].keys(1)}
+
+    play(scene)
+    said = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert said[0].getMessage() == "healing from redis1 ended by an error of its own"
+    assert said[0].exc_info

@@ -223,7 +223,11 @@ class Healer:
         loop = asyncio.get_running_loop()
         started = loop.time()
         if known is not None:
-            _log.info("%s has lost its disk: copying from %s", target.name, source.name)
+            _log.info(
+                "%s has lost its disk or is another server: copying from %s",
+                target.name,
+                source.name,
+            )
 
         def told(done: int, total: int) -> None:
             self._progress.scan(source, target, done, total)

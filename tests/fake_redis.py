@@ -47,7 +47,7 @@ class FakeRedis:
     """One server with three databases."""
 
     def __init__(self, loop: FakeNetwork) -> None:
-        self._loop = loop
+        self._loop = self.network = loop
         self._links: list[_Link] = []
         self._random = random.Random(1)
         self.runs = True

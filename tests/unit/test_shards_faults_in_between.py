@@ -1,6 +1,7 @@
 """Faults at one certain moment of a write or of healing, in memory and on simulated time."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -79,3 +80,38 @@ def test_what_nobody_has_thought_of_ends_no_healing(caplog: pytest.LogCaptureFix
     said = [record for record in caplog.records if record.levelname == "ERROR"]
     assert said[0].getMessage() == "healing from redis1 ended by an error of its own"
     assert said[0].exc_info
+
+
+def test_another_server_of_the_same_name_behind_the_address_gets_everything_and_nothing_is_denied(
+    caplog: pytest.LogCaptureFixture,
+):
+    """Of another stack, say, with records of its own."""
+
+    async def scene(store: ShardedStore, servers: list[FakeRedis]) -> None:
+        ids = range(1, 101)
+        await asyncio.gather(*(store.put(i, b"%d." % i) for i in ids))
+        await asyncio.sleep(5)  # they have met
+        ours, network = servers[0], servers[0].network
+        other = FakeRedis(network)
+        other.keys(0)[b"d:{5000}"] = b"theirs"
+        other.keys(2).update({b"identity": b"redis1 0ther", b"maps": {b"2:redis1,redis2"}})
+        ours.crash()
+        network.servers[1] = other
+        for i in ids:
+            assert await store.get(i) == b"%d." % i
+        await asyncio.sleep(10)
+        wanted = {b"d:{%d}" % i for i in ids}
+        assert wanted <= {*other.keys(0), *other.keys(1)}
+        assert other.keys(0)[b"d:{5000}"] == b"theirs"
+        # The right one comes back, and gets what it missed.
+        assert await store.put(101, b"101.") == Stored.REPLICATED
+        other.crash()
+        ours.runs = True
+        network.servers[1] = ours
+        await asyncio.sleep(10)
+        assert wanted | {b"d:{101}"} <= {*ours.keys(0), *ours.keys(1)}
+
+    with caplog.at_level(logging.INFO, "shards.healer"):
+        play(scene)
+    said = [record.getMessage() for record in caplog.records]
+    assert any("redis1 has lost its disk or is another server: copying" in one for one in said)

@@ -47,7 +47,7 @@ from .lease import Lease
 from .maps import UNSURE, parse_map
 from .pipeline import Reply
 from .places import Places
-from .refilling import BATCH, Refill, as_bytes, as_list, copy_home
+from .refilling import Refill, as_bytes, as_list, batch, copy_home
 from .scripts import hinted_anew, sure_if
 from .settings import StoreSettings
 from .shard import Shard
@@ -180,10 +180,11 @@ class Healer:
         """Copies what the hints name until none is left; False: another process does it."""
         loop = asyncio.get_running_loop()
         key, done, started = hints_key(target.name), 0, loop.time()
+        at_once = batch(self._seconds_each)
         while True:
             if not await self._lease.take(source):
                 return False
-            found = await source.execute("heal", HOUSEKEEPING, (b"SRANDMEMBER", key, BATCH))
+            found = await source.execute("heal", HOUSEKEEPING, (b"SRANDMEMBER", key, at_once))
             names = [name for name in as_list(found) if isinstance(name, bytes)]
             if not names:
                 break

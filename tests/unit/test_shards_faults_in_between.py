@@ -115,3 +115,22 @@ def test_another_server_of_the_same_name_behind_the_address_gets_everything_and_
         play(scene)
     said = [record.getMessage() for record in caplog.records]
     assert any("redis1 has lost its disk or is another server: copying" in one for one in said)
+
+
+def test_healing_that_is_slow_is_finished_though_several_processes_want_to_do_it():
+    """Who copies must not lose its lease between two batches: the next would begin anew."""
+
+    async def scene(store: ShardedStore, servers: list[FakeRedis]) -> None:
+        ids = range(1, 401)
+        await asyncio.gather(*(store.put(i, b"value") for i in ids))
+        await asyncio.sleep(60)  # they have met
+        servers[0].crash()
+        servers[0].wipe()
+        servers[0].runs = True
+        async with ShardedStore(store.settings), ShardedStore(store.settings):
+            await asyncio.sleep(600)  # 400 records, 2 a second: 200 s by one of them
+        assert len({*servers[0].keys(0), *servers[0].keys(1)}) == 400
+        peers, identity = servers[1].keys(2)[b"peers"], servers[0].keys(2)[b"identity"]
+        assert peers[b"redis1"] == identity, "never finished"
+
+    play(scene, heal_records_per_second=2.0)

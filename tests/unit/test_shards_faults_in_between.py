@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.fake_redis import FakeNetwork, FakeRedis
 Scene = Callable[[ShardedStore, list[FakeRedis]], Awaitable[None]]
 
 
-def play(scene: Scene, shards: int = 2, **settings: float) -> None:
+def play(scene: Scene, shards: int = 2, **settings: Any) -> None:
     """On as many shards, with a copy on each."""
     network = FakeNetwork()
     servers = [FakeRedis(network) for _ in range(shards)]

@@ -59,14 +59,25 @@ main.add_command(rebalance)
     required=True,
     help="The shards, as the app is told: redis://127.0.0.1:6379,redis://127.0.0.1:6380",
 )
+@click.option(
+    "--copies", type=click.IntRange(1), envvar="STORE_COPIES", show_envvar=True,
+    help="Of each record, as the app is told; default: 2, of one shard 1.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-def status(urls: tuple[str, ...], as_json: bool) -> None:
+def status(urls: tuple[str, ...], copies: int | None, as_json: bool) -> None:
     """Each shard's address, state, records, memory, durability, and what it has yet to get.
 
-    Exit code 0 when every shard is up, 1 when one is down or still loading.
+    Exit code 0 when every shard is up and takes writes, 1 when one is down, still loading, full,
+    read-only, or cannot write its disk.
     """
     logging.getLogger("shards").setLevel(logging.ERROR)  # the table says what failed
-    shards = asyncio.run(_ask(StoreSettings(urls, connect_timeout_seconds=1.0)))
+    try:
+        settings = StoreSettings(urls, copies, connect_timeout_seconds=1.0)
+    except ValueError as error:
+        raise click.BadParameter(
+            str(error), param_hint="'--copies' (env var: 'STORE_COPIES')"
+        ) from None
+    shards = asyncio.run(_ask(settings))
     if as_json:
         click.echo(
             json.dumps({"shards": [dataclasses.asdict(shard) for shard in shards]}, indent=2)
@@ -76,7 +87,7 @@ def status(urls: tuple[str, ...], as_json: bool) -> None:
         if not console.is_terminal:
             console.width = 160  # a pipe has no width; nothing must be cut off
         console.print(_table(shards))
-    sys.exit(0 if all(shard.state == "up" for shard in shards) else 1)
+    sys.exit(0 if all(shard.state == "up" and shard.takes_writes for shard in shards) else 1)
 
 
 async def _ask(settings: StoreSettings) -> list[ShardStatus]:
@@ -92,7 +103,8 @@ def _table(shards: list[ShardStatus]) -> Table:
     for column in ("shard", "address", "state", "records", "memory", "AOF", "healing"):
         table.add_column(column, no_wrap=column != "state")
     for shard in shards:
-        state = f"[{_COLOURS[shard.state]}]{shard.state}[/]"
+        colour = "yellow" if shard.takes_writes is False else _COLOURS[shard.state]
+        state = f"[{colour}]{shard.state}[/]"
         table.add_row(
             shard.name,
             escape(shard.address),

@@ -23,13 +23,15 @@ async def announce_for_ever(shards: Iterable[Shard], writes_by: ShardMap) -> Non
     shards = tuple(shards)
     while True:
         await asyncio.sleep(_EVERY * random.uniform(0.5, 1.5))  # noqa: S311
-        await asyncio.gather(*(_announce(shard, writes_by) for shard in shards if shard.writable))
+        await asyncio.gather(
+            *(_announce(shard, writes_by) for shard in shards if shard.absent is None)
+        )
 
 
 async def _announce(shard: Shard, writes_by: ShardMap) -> None:
     try:
         told = members(await shard.execute("probe", HOUSEKEEPING, (b"SMEMBERS", MAPS)))
         if told:  # else it was emptied under us, and the healer gives it an identity first
-            await shard.execute("probe", HOUSEKEEPING, *announcement(writes_by, told))
+            await shard.keep_house(*announcement(writes_by, told), op="probe")
     except ShardError:
         pass  # counted and logged by the shard; what is absent is told when it comes back

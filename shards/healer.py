@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from monitoring.page import Recorder
 
 from .errors import ShardError
+from .expired_hints import forget, forget_expired_hints
 from .heal_progress import HealProgress
 from .introduction import christening, members
 from .layout import (
@@ -46,7 +47,7 @@ from .lease import Lease
 from .maps import UNSURE, parse_map
 from .pipeline import Reply
 from .places import Places
-from .refilling import BATCH, Refill, as_bytes, as_list, copy_home
+from .refilling import Refill, as_bytes, as_list, batch, copy_home
 from .scripts import hinted_anew, sure_if
 from .settings import StoreSettings
 from .shard import Shard
@@ -96,6 +97,9 @@ class Healer:
             except ShardError as error:
                 well = False
                 _log.info("healing from %s stopped: %s", source.name, error.reason)
+            except Exception:  # noqa: BLE001  it must not end healing, unseen, until the next start
+                well = False
+                _log.exception("healing from %s ended by an error of its own", source.name)
         if well:
             try:
                 await self._be_sure()
@@ -131,6 +135,10 @@ class Healer:
                 await self._lease.take(source) and await self._drain(source, target)
             )
         if not target.writable:
+            if left:
+                each = self._seconds_each
+                gone = await forget_expired_hints(source, target.name, self._lease, each)
+                self._progress.drained(source, target, gone)
             return False
         identity = await self._identity(target)
         if identity is None:
@@ -138,7 +146,7 @@ class Healer:
         lost = known != identity
         if known is None and not _always_there(target.name, maps):
             new = (b"HSETNX", PEERS, target.name, identity)
-            await source.execute("heal", HOUSEKEEPING, new)
+            await source.keep_house(new)
             lost = False
         to_do = (known, identity) if lost else None
         if (left or lost) and not await self._make_good(source, target, to_do):
@@ -156,8 +164,7 @@ class Healer:
         if lost is not None:
             known, identity = lost
             await self._refill(source, target, known)
-            new = (b"HSET", PEERS, target.name, identity)
-            await source.execute("heal", HOUSEKEEPING, new)
+            await source.keep_house((b"HSET", PEERS, target.name, identity))
         await self._lease.end(source)
         return True
 
@@ -166,17 +173,18 @@ class Healer:
         identity = await shard.execute("heal", HOUSEKEEPING, (b"GET", IDENTITY))
         if isinstance(identity, bytes):
             return identity
-        await shard.execute("heal", HOUSEKEEPING, *christening(shard.name, self._map))
+        await shard.keep_house(*christening(shard.name, self._map))
         return None  # known at the next turn
 
     async def _drain(self, source: Shard, target: Shard) -> bool:
         """Copies what the hints name until none is left; False: another process does it."""
         loop = asyncio.get_running_loop()
         key, done, started = hints_key(target.name), 0, loop.time()
+        at_once = batch(self._seconds_each)
         while True:
             if not await self._lease.take(source):
                 return False
-            found = await source.execute("heal", HOUSEKEEPING, (b"SRANDMEMBER", key, BATCH))
+            found = await source.execute("heal", HOUSEKEEPING, (b"SRANDMEMBER", key, at_once))
             names = [name for name in as_list(found) if isinstance(name, bytes)]
             if not names:
                 break
@@ -187,9 +195,10 @@ class Healer:
             if home:
                 databases = (FIRST_COPIES, FURTHER_COPIES)
                 made = await copy_home(home, source, target, self._places, databases)
-                self._made["hint"].inc(made)
-                # Those without a record here have expired.
-                await source.execute("heal", HOUSEKEEPING, (b"SREM", key, *home))
+                self._made["hint"].inc(len(made))
+                if made:
+                    await source.execute("heal", HOUSEKEEPING, (b"SREM", key, *made))
+                await forget(source, target.name, [i for i in home if i not in made])
             done += len(names)
             self._progress.drained(source, target, len(names))
             wait = begun + len(names) * self._seconds_each - loop.time()
@@ -208,14 +217,18 @@ class Healer:
             for i in ids
         ]
         if moves:
-            await source.execute("heal", HOUSEKEEPING, *hinted_anew(hints_key(target.name), moves))
+            await source.keep_house(*hinted_anew(hints_key(target.name), moves))
 
     async def _refill(self, source: Shard, target: Shard, known: bytes | None) -> None:
         """Raises ShardError when it could not be finished, or the lease was lost."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         if known is not None:
-            _log.info("%s has lost its disk: copying from %s", target.name, source.name)
+            _log.info(
+                "%s has lost its disk or is another server: copying from %s",
+                target.name,
+                source.name,
+            )
 
         def told(done: int, total: int) -> None:
             self._progress.scan(source, target, done, total)

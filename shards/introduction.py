@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Collection
+from functools import partial
 
 from .errors import ShardError
+from .housekeeping import keep_house
 from .layout import HOUSEKEEPING, IDENTITY, MAPS, Command, writer_key
 from .maps import UNKNOWN, UNSURE, ShardMap
 from .pipeline import Meter, Pipeline, Reply
@@ -21,19 +23,17 @@ async def introduce(link: Pipeline, meter: Meter, name: str, writes_by: ShardMap
 
     A server that takes no writes is not told, for it is not written to either; see announcing.py.
     """
-    identity, told = await asyncio.gather(
-        link.send(meter, HOUSEKEEPING, (b"GET", IDENTITY)),
-        link.send(meter, HOUSEKEEPING, (b"SMEMBERS", MAPS)),
-    )
+    send = partial(link.send, meter, HOUSEKEEPING)
+    identity, told = await asyncio.gather(send((b"GET", IDENTITY)), send((b"SMEMBERS", MAPS)))
     if identity is None and writes_by is not None:
         try:
-            await link.send(meter, HOUSEKEEPING, *christening(name, writes_by))
-        except ShardError:  # full or read-only: it may be read all the same
+            await keep_house(send, *christening(name, writes_by))
+        except ShardError:  # read-only: it may be read all the same
             return
-        identity = await link.send(meter, HOUSEKEEPING, (b"GET", IDENTITY))
+        identity = await send((b"GET", IDENTITY))
     elif writes_by is not None:
         with contextlib.suppress(ShardError):
-            await link.send(meter, HOUSEKEEPING, *announcement(writes_by, members(told)))
+            await keep_house(send, *announcement(writes_by, members(told)))
     if not isinstance(identity, bytes):
         return
     known_as = identity.partition(b" ")[0].decode(errors="replace")

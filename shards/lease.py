@@ -23,9 +23,7 @@ class Lease:
 
     async def take(self, shard: Shard) -> bool:
         """Begins or prolongs it there; False when another has it. Raises ShardError."""
-        taken = await shard.execute(
-            "heal", HOUSEKEEPING, (b"SET", self.key, self.token, b"NX", b"PX", self._ms)
-        )
+        taken = await shard.keep_house((b"SET", self.key, self.token, b"NX", b"PX", self._ms))
         if taken == b"OK":
             return True
         if await shard.execute("heal", HOUSEKEEPING, (b"GET", self.key)) != self.token:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Protocol, cast
 
 import hiredis
@@ -41,6 +42,13 @@ class Meter(Protocol):
 Waiting = tuple["asyncio.Future[Reply]", Meter, float]
 
 
+class _Nobody(Enum):
+    """Waits for this reply."""
+
+    QUEUED = auto()  # that of a command within a transaction; EXEC's tells what became of it
+    SELECT = auto()  # must be good: what follows would be done in another database
+
+
 class Pipeline(asyncio.Protocol):
     """Made by `loop.create_connection`; `lost` is called once, with the reason, at its end."""
 
@@ -51,8 +59,8 @@ class Pipeline(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._reader = hiredis.Reader(protocolError=ConnectionError, replyError=ReplyError)
         self._queues: dict[int, list[bytes]] = {}  # commands of this turn, by database
-        self._queued: dict[int, list[Waiting | None]] = {}
-        self._waiting: deque[Waiting | None] = deque()  # None: a reply that nobody waits for
+        self._queued: dict[int, list[Waiting | _Nobody]] = {}
+        self._waiting: deque[Waiting | _Nobody] = deque()
         self._database = 0
         self._turn = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -74,8 +82,9 @@ class Pipeline(asyncio.Protocol):
         queued = self._queued.setdefault(database, [])
         if len(commands) > 1:
             commands = ((b"MULTI",), *commands, (b"EXEC",))
-            queued.extend([None] * (len(commands) - 1))
-        queue.extend(map(_pack, commands))
+        packed = [_pack(command) for command in commands]  # one that cannot be shifts nothing
+        queue.extend(packed)
+        queued.extend([_Nobody.QUEUED] * (len(packed) - 1))
         queued.append((future, meter, self._turn))
         return future
 
@@ -115,7 +124,7 @@ class Pipeline(asyncio.Protocol):
         for database in sorted(self._queues, key=self._database.__ne__):
             if database != self._database:
                 chunks.append(_pack((b"SELECT", database)))
-                self._waiting.append(None)
+                self._waiting.append(_Nobody.SELECT)
                 self._database = database
             chunks += self._queues[database]
             self._waiting += self._queued[database]
@@ -127,7 +136,10 @@ class Pipeline(asyncio.Protocol):
     def _hand_out(self, reply: Reply, now: float) -> None:
         if not self._waiting:
             raise ConnectionError("a reply that nobody asked for")
-        if (waiting := self._waiting.popleft()) is None:
+        waiting = self._waiting.popleft()
+        if isinstance(waiting, _Nobody):
+            if waiting is _Nobody.SELECT and isinstance(reply, Exception):
+                self._end(reply)
             return
         future, meter, sent = waiting
         error = _error_in(reply)
@@ -145,7 +157,8 @@ class Pipeline(asyncio.Protocol):
     def _look(self, again: bool) -> None:
         """Has the oldest command waited too long?"""
         self._timer = None
-        oldest = next((waiting[2] for waiting in self._waiting if waiting is not None), None)
+        times = (waiting[2] for waiting in self._waiting if not isinstance(waiting, _Nobody))
+        oldest = next(times, None)
         if oldest is None or self._ended is not None:
             return
         now = self._loop.time()
@@ -169,7 +182,10 @@ class Pipeline(asyncio.Protocol):
         self._queues, self._queued = {}, {}
         self._lost(self, reason)  # before anybody wakes up: they must find it gone
         now = self._loop.time()
-        for future, meter, sent in filter(None, waiting):
+        for one in waiting:
+            if isinstance(one, _Nobody):
+                continue
+            future, meter, sent = one
             failure = meter.failed(now - sent, reason)
             if not future.done():
                 future.set_exception(failure)

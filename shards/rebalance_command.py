@@ -55,7 +55,6 @@ def rebalance(
     Exit code 0 when every record was found in its place, 1 when it could not be finished,
     130 after Ctrl-C.
     """
-    logging.getLogger("shards").setLevel(logging.ERROR)  # the one line says what failed
     try:
         settings = StoreSettings(
             split_urls(urls),
@@ -71,6 +70,14 @@ def rebalance(
         raise click.UsageError(
             "a Redis Cluster moves records itself: redis-cli --cluster rebalance"
         )
+    for name in gone:
+        if name in {address.name for address in settings.addresses}:
+            # What is owed to it would be forgotten with it.
+            raise click.BadParameter(
+                f"{name} is among the shards of --store: take it off that list first.",
+                param_hint="'--gone'",
+            )
+    logging.getLogger("shards").setLevel(logging.ERROR)  # the one line says what failed
     sys.exit(_Run(settings, records_per_second, frozenset(gone), as_json).code())
 
 

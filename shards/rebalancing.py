@@ -34,7 +34,7 @@ from .maps import parse_map, strangers
 from .moving import LeaseLostError, Moved, Mover, ShardPlace
 from .pipeline import Reply
 from .places import Places
-from .refilling import BATCH, as_bytes, as_list, size
+from .refilling import as_bytes, as_list, batch, size
 from .scripts import forget_maps_if_leased
 from .settings import StoreSettings
 from .shard import Shard
@@ -98,7 +98,7 @@ class Rebalance:
         except LeaseLostError:
             raise RebalanceError("another rebalance has begun; this one has ended.") from None
         finally:
-            ended = (self._lease.end(shard) for shard in self._shards.values() if shard.writable)
+            ended = (self._lease.end(shard) for shard in self._shards.values() if not shard.absent)
             await asyncio.gather(*ended, return_exceptions=True)  # it ends by itself
             await asyncio.gather(*(shard.close() for shard in self._shards.values()))
 
@@ -194,7 +194,7 @@ class Rebalance:
                 if identity is None
                 else announcement(self._map, told[name])
             )
-            await shard.execute("heal", HOUSEKEEPING, *said)
+            await shard.keep_house(*said)
 
     async def _forget(self, told: Mapping[str, frozenset[bytes]]) -> None:
         """All maps but this one: every record was found in its place since they were read."""
@@ -226,12 +226,13 @@ class Rebalance:
 
     async def _scan(self, place: ShardPlace) -> None:
         cursor: Reply = b"0"
+        at_once = batch(self._seconds_each)
         while True:
             scan = (b"SCAN", as_bytes(cursor), b"COUNT", _SCAN_COUNT)
             cursor, keys = as_list(await place.shard.execute("heal", place.database, scan))
             ids = [i for i in map(id_of, map(as_bytes, as_list(keys))) if i is not None]
-            for start in range(0, len(ids), BATCH):
-                await self._settle(place, ids[start : start + BATCH])
+            for start in range(0, len(ids), at_once):
+                await self._settle(place, ids[start : start + at_once])
             if cursor == b"0":
                 return
 

@@ -20,7 +20,7 @@ from .places import Place, Places
 from .shard import Shard
 
 _log = logging.getLogger(__name__)
-BATCH = 50  # records; a shard that copies them answers others a fraction of a millisecond later
+_BATCH = 50  # records; a shard that copies them answers others a fraction of a millisecond later
 _SCAN_COUNT = 200  # keys Redis looks at in one SCAN
 _PROGRESS_MS = 30_000
 _LOG_EVERY = 5.0  # seconds
@@ -51,26 +51,34 @@ class Refill:
         for database in (FIRST_COPIES, FURTHER_COPIES):
             cursor: Reply = b"0"
             while True:
-                if not await lease.take(source):
-                    raise ShardError(source.name, "another process heals")
-                await self._say()
+                await self._go_on(lease)
                 scan = (b"SCAN", as_bytes(cursor), b"COUNT", _SCAN_COUNT)
                 cursor, keys = as_list(await source.execute("heal", database, scan))
-                await self._copy(map(as_bytes, as_list(keys)), database, seconds_each)
+                await self._copy(map(as_bytes, as_list(keys)), database, lease, seconds_each)
                 if cursor == b"0":
                     break
         await source.execute("heal", HOUSEKEEPING, (b"DEL", scan_key(self._target.name)))
         return self._done
 
-    async def _copy(self, keys: Iterable[bytes], database: int, seconds_each: float) -> None:
+    async def _go_on(self, lease: Lease) -> None:
+        if not await lease.take(self._source):
+            raise ShardError(self._source.name, "another process heals")
+        await self._say()
+
+    async def _copy(
+        self, keys: Iterable[bytes], database: int, lease: Lease, seconds_each: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         ids = [i for i in map(id_of, keys) if i is not None]
         wanted = [i for i in ids if self._places.owns(self._target.name, i) is not None]
-        for start in range(0, len(wanted), BATCH):
+        at_once = batch(seconds_each)
+        for start in range(0, len(wanted), at_once):
+            if start:
+                await self._go_on(lease)
             begun = loop.time()
-            part = wanted[start : start + BATCH]
+            part = wanted[start : start + at_once]
             made = await copy_home(part, self._source, self._target, self._places, (database,))
-            self._made.inc(made)
+            self._made.inc(len(made))
             await asyncio.sleep(max(0.0, begun + len(part) * seconds_each - loop.time()))
         self._done += len(ids)
 
@@ -78,7 +86,7 @@ class Refill:
         """To whoever asks the source, to the metrics, and now and then to the log."""
         total = max(self._done, self._total)  # records are written meanwhile
         progress = (b"SET", scan_key(self._target.name), f"{self._done} {total}")
-        await self._source.execute("heal", HOUSEKEEPING, (*progress, b"PX", _PROGRESS_MS))
+        await self._source.keep_house((*progress, b"PX", _PROGRESS_MS))
         self._told(self._done, total)
         now = asyncio.get_running_loop().time()
         if now >= self._next_log:
@@ -89,24 +97,29 @@ class Refill:
             )  # fmt: skip
 
 
+def batch(seconds_each: float) -> int:
+    """Records to do at once, in a second at most: a lease is taken anew for each batch."""
+    return max(1, min(_BATCH, int(1 / seconds_each)))
+
+
 async def copy_home(
     ids: Sequence[int],
     source: Shard,
     target: Shard,
     places: Places[Shard],
     databases: tuple[int, ...],
-) -> int:
-    """Copies from wherever in the source they lie to where they belong in the target; how many
+) -> list[int]:
+    """Copies from wherever in the source they lie to where they belong in the target; those that
     there were. Raises ShardError."""
     by_place: dict[int, list[int]] = {}
     for record_id in ids:
         database = places.owns(target.name, record_id)
         if database is not None:
             by_place.setdefault(database, []).append(record_id)
-    made = 0
+    made: list[int] = []
     for database, part in by_place.items():
         for origin in databases:
-            made += len(await copy(part, Place(source, origin), Place(target, database)))
+            made += await copy(part, Place(source, origin), Place(target, database))
     return made
 
 

@@ -7,8 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from .layout import HOUSEKEEPING, IDENTITY, MAPS, REBALANCE, Command, hints_key, writer_key
+from .layout import (
+    FIRST_COPIES,
+    FURTHER_COPIES,
+    HOUSEKEEPING,
+    IDENTITY,
+    MAPS,
+    REBALANCE,
+    Command,
+    hints_key,
+    writer_key,
+)
 from .maps import UNSURE
+from .records import key_of
 
 _SURE = b"""
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('SREM', KEYS[2], ARGV[2]) end
@@ -29,6 +40,34 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end
 for i = 3, #KEYS do if redis.call('EXISTS', KEYS[i]) == 1 then return -2 end end
 for i = 2, #ARGV do redis.call('SREM', KEYS[2], ARGV[i]) end
 return 1
+"""
+
+# Of Redis 7 and Valkey: https://redis.io/docs/latest/develop/programmability/lua-api/#script-flags
+_EVEN_IF_FULL = b"""#!lua flags=allow-oom
+local replies, at = {}, 1
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  replies[#replies + 1] = redis.call(unpack(ARGV, at + 1, last))
+  at = last + 1
+end
+return replies
+"""
+
+_FORGET_EXPIRED = b"""
+local left = {}
+for i = 4, #ARGV do left[#left + 1] = i end
+for d = 2, 3 do
+  redis.call('SELECT', ARGV[d])
+  local gone = {}
+  for _, i in ipairs(left) do
+    if redis.call('EXISTS', KEYS[i - 2]) == 0 then gone[#gone + 1] = i end
+  end
+  left = gone
+end
+redis.call('SELECT', ARGV[1])
+for n, i in ipairs(left) do left[n] = ARGV[i] end
+if #left == 0 then return 0 end
+return redis.call('SREM', KEYS[1], unpack(left))
 """
 
 _LET_GO = b"""
@@ -54,6 +93,19 @@ def forget_maps_if_leased(token: bytes, maps: Collection[bytes]) -> Command:
     -2 when somebody writes by one of them."""
     writers = [writer_key(one) for one in maps]
     return (b"EVAL", _FORGET, len(writers) + 2, REBALANCE, MAPS, *writers, token, *maps)
+
+
+def even_if_full(commands: Collection[Command]) -> Command:
+    """Replies to commands that are done though the server has no memory left for records."""
+    told = (part for command in commands for part in (len(command), *command))
+    return (b"EVAL", _EVEN_IF_FULL, 0, *told)
+
+
+def forget_expired(target: str, ids: Collection[int]) -> Command:
+    """Takes out those hints of records that are in neither database; how many they were."""
+    databases = (HOUSEKEEPING, FIRST_COPIES, FURTHER_COPIES)
+    keys = (hints_key(target), *map(key_of, ids))
+    return (b"EVAL", _FORGET_EXPIRED, len(keys), *keys, *databases, *ids)
 
 
 def let_go(key: bytes, token: bytes) -> Command:

@@ -13,11 +13,13 @@ import logging
 import os
 import random
 import time
+from functools import partial
 from typing import Literal, cast, get_args
 
 from monitoring.page import Recorder
 
 from .errors import ShardError, ShardTimeoutError
+from .housekeeping import keep_house
 from .introduction import introduce
 from .layout import FIRST_COPIES, HOUSEKEEPING, PROBE, Command
 from .pipeline import Meter, Pipeline, Reply, ReplyError
@@ -83,6 +85,10 @@ class Shard:
         """As `send`, waited for."""
         return await self.send(op, database, *commands)
 
+    async def keep_house(self, *commands: Command, op: Op = "heal") -> Reply:
+        """As `execute`, of what is known of records; a full server does it too."""
+        return await keep_house(partial(self.send, op, HOUSEKEEPING), *commands)
+
     async def close(self) -> None:
         """Close the connection; commands on their way fail."""
         for task in (self._probing, self._opening):
@@ -115,7 +121,8 @@ class Shard:
         failure = kind(self.name, _reason(error))
         if failure.reason.startswith(_REDIRECTS):
             return failure
-        if op == "set" and isinstance(error, ReplyError) and failure.reason.startswith(_REFUSALS):
+        refused = isinstance(error, ReplyError) and failure.reason.startswith(_REFUSALS)
+        if refused and op in ("set", "heal"):
             if self.refuses is None or not failure.reason.startswith("EXECABORT"):
                 self.refuses = failure  # EXECABORT only follows from what was said before
             self._probe()

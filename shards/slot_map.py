@@ -41,10 +41,13 @@ class SlotMap:
         """Takes the reply to CLUSTER SLOTS of the node at `asked`; ranges of
         `[first, last, [host, port, ...], replicas ...]`, where an empty host is the node's own.
 
-        Raises ValueError, and changes nothing, for anything else.
+        Raises ValueError, and changes nothing, for anything else, and for no slots at all: so says
+        a node that has left the cluster, while others know better.
         """
         if not isinstance(reply, list):
             raise ValueError("the reply to CLUSTER SLOTS is no list of slots")
+        if not reply:
+            raise ValueError(f"{asked[0]}:{asked[1]} knows of no slots: is it in the cluster?")
         masters: list[Address | None] = [None] * SLOTS
         for entry in reply:
             first, last, master = _range_in(entry, asked)

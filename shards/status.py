@@ -20,7 +20,8 @@ class ShardStatus:
     memory_max_bytes: int | None = None  # 0: no limit
     memory_policy: str | None = None  # anything but noeviction may lose records silently
     aof_enabled: bool | None = None
-    reason: str | None = None  # why it is not up
+    takes_writes: bool | None = None  # False: full, read-only, or it cannot write its disk
+    reason: str | None = None  # why it is not up, or takes no writes
     hints: int = 0  # records it lacks that others keep for it
     scan_done: int | None = None  # records looked at, while everything is copied to it
     scan_total: int | None = None
@@ -36,6 +37,7 @@ def from_info(address: ShardAddress, reply: bytes) -> ShardStatus:
     """The status told by an INFO reply; what it lacks is None."""
     fields = _fields(reply)
     loading = fields.get("loading") == "1"
+    reason = "loads its data from disk" if loading else _why_no_writes(fields)
     return ShardStatus(
         name=address.name,
         address=str(address),
@@ -46,8 +48,22 @@ def from_info(address: ShardAddress, reply: bytes) -> ShardStatus:
         memory_max_bytes=_number(fields.get("maxmemory")),
         memory_policy=fields.get("maxmemory_policy"),
         aof_enabled={"0": False, "1": True}.get(fields.get("aof_enabled", "")),
-        reason="loads its data from disk" if loading else None,
+        takes_writes=reason is None,
+        reason=reason,
     )
+
+
+def _why_no_writes(fields: dict[str, str]) -> str | None:
+    """None: it takes them. What the server itself looks at before it refuses a write."""
+    most = _number(fields.get("maxmemory")) or 0
+    uncounted = _number(fields.get("mem_not_counted_for_evict")) or 0
+    if 0 < most < (_number(fields.get("used_memory")) or 0) - uncounted:
+        return "full: takes no writes"
+    if fields.get("role") == "slave" and fields.get("slave_read_only") == "1":
+        return "a replica: takes no writes"
+    if fields.get("aof_last_write_status") == "err":
+        return "cannot write its disk: takes no writes"
+    return None
 
 
 def _fields(reply: bytes) -> dict[str, str]:

@@ -35,8 +35,14 @@ async def write(
             return [place.shard.name for place in done]
         missing = [place.shard.name for place in places if place not in done]
         present = done
-    done = await writing.with_hints(present, missing)
-    return [place.shard.name for place in done]
+    while present:
+        done = await writing.with_hints(present, missing)
+        # Who failed only now is named too, or the others' hints would not tell of it.
+        missing += [place.shard.name for place in present if place not in done]
+        if len(done) == len(present):
+            break
+        present = done
+    return [place.shard.name for place in present]
 
 
 class _Writing:

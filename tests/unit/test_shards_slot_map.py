@@ -34,7 +34,7 @@ def test_ranges_are_taken_as_they_are_told_and_an_empty_host_is_the_one_asked():
 @pytest.mark.parametrize(
     "reply",
     [
-        None, b"OK", [b"x"], [[]], [[0, 1]], [[0, 16384, [b"a", 1]]], [[-1, 3, [b"a", 1]]],
+        None, [], b"OK", [b"x"], [[]], [[0, 1]], [[0, 16384, [b"a", 1]]], [[-1, 3, [b"a", 1]]],
         [[5, 3, [b"a", 1]]], [[0, 3, [b"a", 0]]], [[0, 3, [b"a", 65536]]], [[0, 3, [b"a", b"1"]]],
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """What INFO says, and what is made of an INFO that says little."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,23 @@ def test_the_figures_are_read():
     assert (status.memory_used_bytes, status.memory_max_bytes) == (1000, 2000)
     assert (status.memory_policy, status.aof_enabled) == ("noeviction", False)
     assert (status.name, status.address) == ("redis1", "127.0.0.1:6379")
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        (b"used_memory:2001\r\nmaxmemory:2000\r\n", "full: takes no writes"),
+        (b"used_memory:2001\r\nmaxmemory:2000\r\nmem_not_counted_for_evict:2\r\n", None),
+        (b"used_memory:2001\r\nmaxmemory:0\r\n", None),
+        (b"role:slave\r\nslave_read_only:1\r\n", "a replica: takes no writes"),
+        (b"role:slave\r\nslave_read_only:0\r\n", None),
+        (b"aof_last_write_status:err\r\n", "cannot write its disk: takes no writes"),
+        (b"aof_last_write_status:ok\r\n", None),
+    ],
+)
+def test_a_shard_that_takes_no_writes_is_up_and_says_why_not(info: bytes, reason: str | None):
+    status = from_info(ADDRESS, info)
+    assert (status.state, status.reason, status.takes_writes) == ("up", reason, reason is None)
 
 
 def test_an_empty_database_has_no_line_and_holds_no_record():

@@ -1,5 +1,6 @@
 """`python -m shards status`, and the configurations as a user starts them."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shards import ShardedStore, StoreSettings
 from tests.redis_server import CONFIGURATION, RedisServer, find_binary, free_port
 
 
@@ -82,6 +84,26 @@ def test_a_shard_that_may_lose_records_is_shown_as_such(tmp_path: Path):
     with RedisServer(tmp_path, *careless) as server:
         row = shards("status", "--store", server.url).stdout.splitlines()[1]
     assert row.split()[-4:] == ["evicts:", "allkeys-lru", "off", "-"]
+
+
+def test_a_full_shard_is_shown_as_such_and_ends_in_exit_code_1(tmp_path: Path):
+    with RedisServer(tmp_path, "--maxmemory", "1") as server:
+        ended = shards("status", "--store", server.url)
+    assert ended.returncode == 1
+    assert "up (full: takes no writes)" in ended.stdout
+
+
+async def test_one_copy_a_record_is_no_reason_to_rebalance(tmp_path: Path):
+    with RedisServer(tmp_path / "1") as first, RedisServer(tmp_path / "2") as second:
+        urls = (first.url, second.url)
+        async with ShardedStore(StoreSettings(urls, copies=1)):
+            pass
+        asked = ("status", "--json", "--store", ",".join(urls))
+        told = json.loads((await asyncio.to_thread(shards, *asked, STORE_COPIES="1")).stdout)
+        assert [shard["rebalance"] for shard in told["shards"]] == [False, False]
+        refused = await asyncio.to_thread(shards, *asked, "--copies", "3")
+    assert refused.returncode == 2
+    assert "copies 3: more than there are shards (2)" in refused.stderr
 
 
 def test_a_script_gets_json(servers: list[RedisServer]):

@@ -216,6 +216,18 @@ async def refused_write(server: RedisServer, caplog: pytest.LogCaptureFixture) -
     return line
 
 
+async def test_a_server_without_databases_for_copies_and_notes_is_not_written_to(tmp_path: Path):
+    """All would go to database 0: a copy over the record, notes among the records."""
+    with RedisServer(tmp_path, "--databases", "1") as server:
+        async with ShardedStore(
+            StoreSettings((server.url,), operation_timeout_seconds=TIMEOUT)
+        ) as store:
+            assert await store.put(1, b"value") == Stored.NONE
+            with pytest.raises(StoreUnavailableError, match="ERR DB index is out of range"):
+                await store.get(1)
+        assert server.command("DBSIZE") == b":0\r\n"
+
+
 async def test_a_read_only_replica_stores_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with RedisServer(tmp_path, "--replicaof", f"127.0.0.1 {free_port()}") as server:
         assert "set failed: READONLY" in await refused_write(server, caplog)

@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from shards import ShardedStore, Stored, StoreSettings, StoreUnavailableError
 from shards.placement import Placement
+from shards.rebalance_command import rebalance as rebalance_command
 from tests.redis_server import RedisServer
 
 IDS = range(1, 1201)
@@ -204,6 +206,17 @@ async def test_a_shard_that_is_taken_out_is_read_until_it_is_empty_and_missed_by
     assert in_place(servers[:2], TWO, 2, [*IDS, *new])
 
 
+async def test_from_shards_that_are_full_what_must_move_moves(servers):
+    """Why else would one add a shard?"""
+    async with opened(servers[:2], copies=1) as store:
+        await fill(store, IDS[:300])
+    for server in servers[:2]:
+        server.command("CONFIG SET maxmemory 1")
+    ended = await rebalance(urls(servers), 1)
+    assert ended.returncode == 0, ended.stderr
+    assert in_place(servers, THREE, 1, IDS[:300])
+
+
 async def test_absent_is_said_only_when_no_former_owner_may_have_it(servers):
     async with opened(servers[:2], copies=1) as store:
         await fill(store, IDS[:60])
@@ -267,3 +280,11 @@ async def test_on_a_terminal_there_is_a_bar_and_a_shard_that_is_down_is_one_line
     assert ended.returncode == 1
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("Error")]
     assert line == "Error: redis2: connection refused. Nothing is lost: run it again to go on."
+
+
+def test_a_shard_that_is_there_is_not_gone():
+    """It would lose the hints of what it has yet to get."""
+    told = ["--store", "redis://a:1,redis://b:2", "--gone", "redis2"]
+    ended = CliRunner().invoke(rebalance_command, told)
+    assert ended.exit_code == 2
+    assert "redis2 is among the shards of --store" in ended.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .finding import Finding
 
-BACKLOG = 1024  # what the pools ask for (workers/settings.py)
+BACKLOG = 4096  # what the pools ask for (workers/settings.py)
 # 16,384 clients, a backend's connection for each of 1,024 requests, and the rest
 DESCRIPTORS, LEAST_DESCRIPTORS = 17_600, 1024
 MB = 1_000_000

@@ -12,7 +12,8 @@ OTHER = "_OTHER"  # keeps labels bounded whatever clients send
 
 _METHODS = hdrs.METH_ALL - {hdrs.METH_ANY}
 _FAILURES = (Outcome.HTTP_ERROR, Outcome.TIMEOUT, Outcome.CONNECT_ERROR, Outcome.BAD_ANSWER)
-
+# Of every route there from the start: what went well, and what a rate of errors is made of.
+_KNOWN_STATUSES = (200, 500, 503)
 _CUT_SHORT = (Outcome.CANCELLED, Outcome.OVERTAKEN)
 
 
@@ -28,7 +29,8 @@ class HttpMetrics:
         self.shed = recorder.counter("http_requests_shed_total")
         self.in_flight = recorder.gauge("http_requests_in_flight")
         for route in routes:
-            self._look_up("GET", route, 200)
+            for status in _KNOWN_STATUSES:
+                self._look_up("GET", route, status)
 
     def ended(self, method: str, route: str, status: int, seconds: float) -> None:
         cells = self._cells.get((method, route, status))

@@ -20,6 +20,9 @@ ALERTS = Path(__file__).parent / "prometheus" / "alerts.yml"
 # Title -> how the names of its metrics begin; what begins with none of these is everybody's.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Every program": (),
+    "App, unstable and console": (
+        "http_requests_total", "http_request_duration_", "http_requests_in_flight",
+    ),
     "Worker pools (app, balancer)": ("workers", "worker_"),
     "App and unstable": ("requests_",),
     "App: the call of the external service": (

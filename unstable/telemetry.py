@@ -39,6 +39,7 @@ class Telemetry:
         self._faults = {kind: recorder.counter("faults_total", kind=kind) for kind in self._totals}
         for route in ROUTES:
             self._series("GET", route, 200)
+        self._series("GET", "/data", 500)
 
     def rates_are(self, rates: Mapping[str, float]) -> None:
         for kind, rate in rates.items():

@@ -24,6 +24,7 @@ from ..stack.project import Project
 from ..stack.readiness import Prober
 from ..stack.supervision import SupervisorError
 from .change_guard import PROOF_HEADER, refusal
+from .counting import Requests
 from .doing import Doer, FaultError
 from .live import Live, Message
 from .page import render_page
@@ -46,7 +47,6 @@ ROUTES = (
 )  # fmt: skip
 BREATH_SECONDS = 15.0  # a stream that says nothing for so long says that it lives
 
-_METHODS = ("GET", "HEAD", "POST")
 _PROJECT = web.AppKey("project", Project)
 _WATCH = web.AppKey("watch", Watch)
 _LIVE = web.AppKey("live", Live)
@@ -55,6 +55,7 @@ _TOKEN = web.AppKey("token", str)
 _START = web.AppKey("start", str)
 _PAGE = web.AppKey("page", MetricsPage)
 _RECORDER = web.AppKey("recorder", Recorder)
+_REQUESTS = web.AppKey("requests", Requests)
 
 
 def application(project: Project) -> web.Application:
@@ -64,6 +65,8 @@ def application(project: Project) -> web.Application:
     app[_TOKEN], app[_START] = secrets.token_urlsafe(32), secrets.token_hex(8)
     app[_PAGE] = MetricsPage(None)
     app[_RECORDER] = app[_PAGE].recorder(0)
+    methods = {route: "POST" if route == FAULT else "GET" for route in ROUTES}
+    app[_REQUESTS] = Requests(app[_RECORDER], methods)
     app.cleanup_ctx.append(_background)
     app.on_shutdown.append(_end_streams)
     app.add_routes(
@@ -112,8 +115,7 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
 @web.middleware
 async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
-    in_flight = request.app[_RECORDER].gauge("http_requests_in_flight")
-    in_flight.inc()
+    request.app[_REQUESTS].began()
     status = 500
     try:
         response = await handler(request)
@@ -126,21 +128,14 @@ async def _counted(request: web.Request, handler: Handler) -> web.StreamResponse
         error.headers.update(SECURITY_HEADERS)
         raise
     finally:
-        in_flight.dec()
-        route = _route(request)
-        method = request.method if request.method in _METHODS else "_OTHER"
-        recorder = request.app[_RECORDER]
-        labels = {"method": method, "route": route}
-        recorder.counter("http_requests_total", **labels, status=str(status)).inc()
-        recorder.histogram("http_request_duration_seconds", **labels).observe(
-            time.perf_counter() - began
+        request.app[_REQUESTS].ended(
+            request.method, _route(request), status, time.perf_counter() - began
         )
 
 
 def _route(request: web.Request) -> str:
     resource = request.match_info.route.resource
-    route = request.path if resource is None else resource.canonical
-    return route if route in ROUTES else "_OTHER"
+    return request.path if resource is None else resource.canonical
 
 
 async def _page(request: web.Request) -> web.Response:

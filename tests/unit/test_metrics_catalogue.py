@@ -7,7 +7,7 @@ import pytest
 
 from monitoring.catalogue import BY_NAME, HTTP_SECONDS, METRICS
 
-# Inherited names that break the rules, see promtool in tests/wire/test_metrics_promtool.py.
+# Inherited names that break the rules (of the second promtool complains too).
 INHERITED = {"requests_failed", "redis_keys_total"}
 METRIC_IDS = [metric.name for metric in METRICS]
 

@@ -41,7 +41,7 @@ grafana: packages ## Fetch the official Grafana (350 MB) and start it if everyth
 	@$(STACK) install grafana
 
 test: dev ## Check and test everything; starts its own servers (ARGS='-k name' for some)
-	@$(STACK) install
+	@$(STACK) install servers redis_exporter
 	@$(MAKE) check
 	@PATH="$(SERVERS)" .venv/bin/python -m pytest -n 4 --dist loadfile $(ARGS)
 

@@ -6,10 +6,13 @@ supervisord watches the server itself. Nothing is ever downloaded here.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -24,6 +27,24 @@ from .topology import SettingError, relocate
 # supervisord calls what ends within startsecs (1 s) a failed start, whatever its exit code:
 # an optional server that is not installed must live a little longer to be EXITED, not FATAL.
 LINGER_SECONDS = 1.5
+# As prometheus.yml names it, from its own folder.
+REDIS_TARGETS = "../../var/run/prometheus/redis.json"
+_MOVED = Path("var/run/moved")  # copies of configurations, with moved ports
+
+
+class NamedUrl(click.ParamType[tuple[str, str]]):
+    """NAME=redis://HOST:PORT"""
+
+    name = "NAME=URL"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        found = re.fullmatch(r"([\w-]+)=(rediss?://[^\s/]+)", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not NAME=redis://HOST:PORT", param, ctx)
+        return found[1], found[2]
+
 
 _configuration = click.argument(
     "configuration", type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -89,10 +110,30 @@ def prometheus(configuration: Path, port: int, data: Path, retention: str) -> No
     )
     major = command_lines.major_version(said.stdout + said.stderr)
     data = _folder(data / f"v{major}")
+    _folder(redis_targets_file(configuration).parent)  # a file that comes there later is noticed
     configuration = relocated(configuration)
     _become(
         command_lines.prometheus(binary, configuration, port=port, data=data, retention=retention)
     )
+
+
+@launch.command("redis-exporter")
+@_configuration
+@_port
+@click.option(
+    "--shard", "shards", type=NamedUrl(), multiple=True, required=True, help="One for each shard."
+)
+def redis_exporter(configuration: Path, port: int, shards: tuple[tuple[str, str], ...]) -> None:
+    """What Redis says of itself, for the Prometheus that runs with CONFIGURATION. Only where it is
+    installed has Prometheus something to scrape."""
+    targets = redis_targets_file(configuration)
+    targets.unlink(missing_ok=True)
+    binary = _find("redis_exporter")
+    _folder(targets.parent)
+    written = targets.with_suffix(".new")
+    written.write_text(json.dumps(command_lines.redis_targets(dict(shards), port=port)))
+    written.rename(targets)  # Prometheus reads it whenever it changes
+    _become(command_lines.redis_exporter(binary, port=port))
 
 
 @launch.command()
@@ -128,15 +169,25 @@ def relocated(configuration: Path) -> Path:
 
     Files of the same kind beside and below it are copied too: it may name them by relative path.
     """
-    moves = open_project(Path.cwd(), os.environ).topology.moves
+    moves = _moves()
     if not moves:
         return configuration
-    folder = Path("var/run/moved") / configuration.parent
+    folder = _MOVED / configuration.parent
     for source in configuration.parent.rglob(f"*{configuration.suffix}"):
         copy = folder / source.relative_to(configuration.parent)
         _folder(copy.parent)
         copy.write_text(relocate(source.read_text(), moves))
     return folder / configuration.name
+
+
+def redis_targets_file(configuration: Path) -> Path:
+    """Where a Prometheus with this configuration, or with a copy of it, looks for Redis."""
+    folder = (_MOVED if _moves() else Path()) / configuration.parent
+    return Path(os.path.normpath(folder / REDIS_TARGETS))
+
+
+def _moves() -> Mapping[int, int]:
+    return open_project(Path.cwd(), os.environ).topology.moves
 
 
 def _find(name: str) -> Path:

@@ -22,6 +22,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 PORTS = (
     "BALANCER_PORT", "BALANCER_ADMIN_PORT", "CONSOLE_PORT", "APP1_PORT", "APP2_PORT",
     "UNSTABLE_PORT", "REDIS1_PORT", "REDIS2_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT",
+    "REDIS_EXPORTER_PORT",
 )  # fmt: skip
 _NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "var", "build", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis"

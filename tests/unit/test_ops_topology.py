@@ -30,6 +30,7 @@ PORTS = {
     "REDIS1_PORT": 6379,
     "REDIS2_PORT": 6380,
     "PROMETHEUS_PORT": 9090,
+    "REDIS_EXPORTER_PORT": 9121,
     "GRAFANA_PORT": 3002,
 }
 
@@ -46,7 +47,7 @@ def test_every_program_of_the_picture_is_in_the_file():
     names = {one.name for one in real().programs}
     assert names == {
         *("redis1", "redis2", "unstable", "app1", "app2", "balancer", "nginx"),
-        *("console", "prometheus", "grafana", "guardian"),
+        *("console", "prometheus", "redis-exporter", "grafana", "guardian"),
     }
 
 
@@ -59,7 +60,8 @@ def test_programs_come_in_the_order_in_which_they_are_started():
 def test_only_nginx_waits_to_be_started_and_only_monitoring_servers_are_optional():
     topology = real()
     assert {one.name for one in topology.programs if not one.autostart} == {"nginx"}
-    assert {one.name for one in topology.programs if one.optional} == {"prometheus", "grafana"}
+    optional = {"prometheus", "redis-exporter", "grafana"}
+    assert {one.name for one in topology.programs if one.optional} == optional
 
 
 def test_everything_that_listens_says_how_to_know_that_it_is_ready():
@@ -222,7 +224,7 @@ def test_every_program_rotates_its_log_and_is_killed_with_its_children():
 
 
 def test_a_server_that_is_not_installed_outlives_the_start_check_so_that_it_is_not_fatal():
-    for name in ("prometheus", "grafana"):
+    for name in ("prometheus", "redis-exporter", "grafana"):
         section = TEXT.partition(f"[program:{name}]")[2].partition("\n[")[0]
         seconds = re.search(r"startsecs=(\d+)", section)
         assert seconds is not None

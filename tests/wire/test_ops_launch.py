@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,8 +14,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from monitoring.launch import LINGER_SECONDS
+from monitoring.launch import launch as launch_command
 from tests.ops_stack import ROOT, eventually, free_port
 
 FAKE = """#!{python}
@@ -157,6 +160,53 @@ def test_the_process_becomes_the_server_so_that_supervisord_watches_the_right_on
     )  # fmt: skip
     told, _ = process.communicate(timeout=30)
     assert json.loads(told)["pid"] == process.pid
+
+
+EXPORTER = ("redis-exporter", "monitoring/prometheus/prometheus.yml", "--port", "9221")
+SHARDS = ("--shard", "redis1=redis://127.0.0.1:6479", "--shard", "redis2=redis://127.0.0.1:6480")
+
+
+@pytest.mark.parametrize("moved", [{}, {"APP1_PORT": "3100"}], ids=["as it is", "moved ports"])
+def test_prometheus_finds_the_shards_where_redis_exporter_is_installed(
+    folder: Path, moved: dict[str, str]
+):
+    binary = fake(folder / "fake/redis_exporter")
+    told = json.loads(
+        launch(folder, *EXPORTER, *SHARDS, REDIS_EXPORTER=str(binary), **moved).stdout
+    )
+    assert "-web.listen-address=127.0.0.1:9221" in told["arguments"]
+    prometheus = fake(folder / "fake/prometheus")
+    told = json.loads(launch(folder, *PROMETHEUS, PROMETHEUS=str(prometheus), **moved).stdout)
+    (named,) = [argument for argument in told["arguments"] if "config.file" in argument]
+    configuration = folder / named.partition("=")[2]
+    (relative,) = re.findall(r'- files: \["(.+)"\]', configuration.read_text())
+    targets = json.loads((configuration.parent / relative).read_text())
+    assert [target["labels"]["instance"] for target in targets] == ["redis1", "redis2"]
+    assert [target["labels"]["__param_target"] for target in targets] == [
+        part.partition("=")[2] for part in SHARDS[1::2]
+    ]
+    assert {address for target in targets for address in target["targets"]} == {"127.0.0.1:9221"}
+
+
+def test_without_redis_exporter_prometheus_has_nothing_more_to_scrape(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    targets = folder / "var/run/prometheus/redis.json"
+    targets.parent.mkdir(parents=True)
+    targets.write_text("[]")  # it was installed once
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("monitoring.launch.LINGER_SECONDS", 0)
+    monkeypatch.setattr("monitoring.launch.find", lambda *_: None)
+    done = CliRunner().invoke(launch_command, [*EXPORTER, *SHARDS])
+    assert done.exit_code == 0
+    assert done.output.startswith("redis_exporter is not installed. To get it: ")
+    assert not targets.exists()
+
+
+def test_a_shard_without_a_name_is_refused_with_the_form(folder: Path):
+    done = launch(folder, *EXPORTER, "--shard", "redis://127.0.0.1:6479")
+    assert done.returncode == 2
+    assert "'redis://127.0.0.1:6479' is not NAME=redis://HOST:PORT" in done.stderr
 
 
 def test_real_nginx_starts_from_the_real_configuration_on_a_moved_port(folder: Path):

@@ -32,7 +32,7 @@ class Stack:
         root = self._running.root
         for folder in ("log", "run", "redis1", "redis2"):
             (root / "var" / folder).mkdir(parents=True, exist_ok=True)
-        _without(root / "supervisord.conf", "prometheus", "grafana")
+        _without(root / "supervisord.conf", "prometheus", "redis-exporter", "grafana")
         compileall.compile_dir(root, quiet=2)  # as it is from the second start on
         command = [
             Path(sys.executable).parent / "supervisord", "-n", "-s", "-c", "supervisord.conf",

@@ -27,7 +27,9 @@ def main() -> int:
     from .stack.project import StackError
     from .stack.supervision import SupervisorError
     from .topology import SettingError
+    from .verification.command import verify_grafana
 
+    monitoring.add_command(verify_grafana)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if came:
         print("Interrupted before anything was done.", file=sys.stderr)

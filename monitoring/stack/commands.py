@@ -156,7 +156,7 @@ def logs(
     files = choose(open_project(Path.cwd(), os.environ), names)
 
     def show(name: str, line: str) -> None:
-        out.print(f"[cyan]{name:<11}[/] {escape(line)}")
+        out.print(f"[cyan]{name:<14}[/] {escape(line)}")
 
     ends = places(files)
     for name, line in last_lines(files, ends, lines):

@@ -55,7 +55,9 @@ def examine(project: Project, supervisor_pid: int) -> Iterator[Finding]:
     yield machine_limits.memory(psutil.virtual_memory().available)
 
 
-def print_findings(findings: list[Finding], out: Console) -> None:
+def print_findings(
+    findings: list[Finding], out: Console, *, well: str = "Nothing is in the way."
+) -> None:
     """The table, then the lines that mend what is wrong, then one sentence."""
     rows = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "looked at", "seen"):
@@ -71,7 +73,7 @@ def print_findings(findings: list[Finding], out: Console) -> None:
         problems = "1 problem is" if count == 1 else f"{count} problems are"
         out.print(f"[red]{problems} in the way.[/]")
     else:
-        out.print("[green]Nothing is in the way.[/]")
+        out.print(f"[green]{escape(well)}[/]")
 
 
 def _python() -> Finding:

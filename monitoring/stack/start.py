@@ -93,7 +93,7 @@ def _names(programs: list[ProgramState]) -> str:
 
 
 def _tell(out: Console, program: ProgramState, elapsed: float) -> None:
-    name = f"{program.name:<11}"
+    name = f"{program.name:<14}"
     if program.condition == "ready":
         out.print(
             f"  [green]✓[/] {name} ready after {elapsed:4.1f} s   [dim]{program.url or ''}[/]"

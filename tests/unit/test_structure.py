@@ -71,6 +71,7 @@ PURE = [
     "monitoring/stack/trail.py",
     "monitoring/stack/waiting.py",
     "monitoring/trace_context.py",
+    "monitoring/verification/panel_queries.py",
     "monitoring/topology.py",
     "shards/layout.py",
     "shards/placement.py",

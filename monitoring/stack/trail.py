@@ -149,7 +149,7 @@ def _told(line: Line) -> list[str]:
 
 
 def _took(line: Line) -> float | None:
-    """Milliseconds; NGINX gives seconds, as text."""
+    """Milliseconds; what NGINX wrote before it wrote them were seconds, as text."""
     value = line.get("duration_ms")
     try:
         return float(value) * 1000 if isinstance(value, str) else float(value or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Any, Self
 
@@ -58,7 +59,7 @@ class GrafanaApi:
         except TimeoutError:
             raise GrafanaError(f"{path}: no answer within {_SECONDS:g} s") from None
         except aiohttp.ClientConnectorError as error:
-            why = error.os_error.strerror or "no connection"
+            why = os.strerror(error.os_error.errno or 0)
             raise GrafanaError(f"{path}: nothing answers ({why.lower()})") from None
         except aiohttp.ClientError as error:
             raise GrafanaError(f"{path}: {error}") from None

@@ -75,8 +75,9 @@ def test_two_requests_with_the_same_id_are_told_apart_by_their_traces():
     assert [len(trail.steps) for trail in trails([other, *WAY])] == [4, 1]
 
 
-def test_nginx_comes_first_although_it_logs_only_the_second_and_knows_no_trace():
-    came = dict(line("nginx", 0, time="2026-11-22T10:00:01+00:00", duration_ms="0.061"))
+@pytest.mark.parametrize("took", [61, "0.061"], ids=["milliseconds", "seconds, as it once did"])
+def test_nginx_comes_first_although_it_logs_only_the_second_and_knows_no_trace(took: object):
+    came = dict(line("nginx", 0, time="2026-11-22T10:00:01+00:00", duration_ms=took))
     del came["trace_id"]
     (trail,) = trails([*WAY[:2], came])
     assert trail.steps[0].where == "nginx (7)"

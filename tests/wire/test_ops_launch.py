@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitoring.launch import LINGER_SECONDS
 from monitoring.launch import launch as launch_command
@@ -236,7 +238,23 @@ def test_real_nginx_starts_from_the_real_configuration_on_a_moved_port(folder: P
     assert "[emerg]" not in output
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     assert {line["path"] for line in lines} == {"/"}, "the access log goes to stdout"
+    assert {type(line["duration_ms"]) for line in lines} == {int}
     assert process.returncode == 0
+
+
+@given(st.integers(0, 10**7))
+def test_nginx_logs_milliseconds_as_numbers_though_it_knows_seconds(milliseconds: int):
+    text = (ROOT / "balancer/nginx.conf").read_text()
+    block = re.search(r"map \$request_time \$milliseconds \{(.*?)\}\n\n", text, re.DOTALL)
+    assert block is not None
+    seconds = f"{milliseconds // 1000}.{milliseconds % 1000:03d}"  # as NGINX has it
+    rules = re.findall(r'"~(\S+)"\s+(\S+);', block[1])
+    (value,) = [
+        re.sub(r"\$(\w+)", lambda name, found=found: found[name[1]], value)
+        for pattern, value in rules
+        if (found := re.search(pattern.replace("(?<", "(?P<"), seconds))
+    ]
+    assert json.loads(value) == milliseconds
 
 
 def test_a_bad_port_is_refused_naming_option_and_range(folder: Path):

@@ -69,7 +69,7 @@ def problems(
     found = []
     for query in queries(dashboard):
         try:
-            lines = _query_range(prometheus_url, query.expr, scrape_seconds, past_seconds)
+            lines = query_range(prometheus_url, query.expr, scrape_seconds, past_seconds)
         except QueryError as error:
             found.append(Problem(query, str(error)))
             continue
@@ -101,9 +101,10 @@ def substitute(expr: str, scrape_seconds: float) -> str:
     return expr.replace("$__interval", f"{step:g}s")
 
 
-def _query_range(
+def query_range(
     prometheus_url: str, expr: str, scrape_seconds: float, past_seconds: float
 ) -> list[dict[str, Any]]:
+    """The lines that a panel would draw now, in Prometheus' form. Raises QueryError."""
     now = time.time()
     form = {
         "query": substitute(expr, scrape_seconds),

@@ -19,7 +19,7 @@ from monitoring.topology import SettingError
 from shards import StoreSettings
 from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Recycling, Worker, cpu_count
 
-from . import files
+from . import files, otel
 from .arguments import ADDRESS, FILE_OR_OFF, HTTP_URL, NAME, STORE_URLS, option
 from .policy_options import call_policy, limit_policy, policy_options
 from .settings import RECORD_LIMIT, Settings, UpstreamSettings
@@ -98,6 +98,13 @@ COUNT = Number(0, 2**53, whole=True)
 )
 @option("--access-log", type=FILE_OR_OFF, default="off", help="One JSON line per request.")
 @option(
+    "--otlp-endpoint",
+    type=HTTP_URL,
+    envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
+    show_default="spans are sent to nobody",
+    help="Collector of OpenTelemetry spans (OTLP by HTTP); needs the extra `otel`.",
+)
+@option(
     "--recycle-requests",
     type=COUNT,
     default=0,
@@ -131,7 +138,10 @@ def main(**options: Any) -> None:
     """
     name = options["name"]
     host, port = options["listen"]
-    files.check(_settings(options))
+    settings = _settings(options)
+    files.check(settings)
+    if settings.otlp_endpoint and not otel.is_installed():
+        print(f"app: {otel.not_installed()}", file=sys.stderr)
     os.nice(options["nice"])
     pool = PoolSettings(
         name=name,
@@ -199,6 +209,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         board_file=options["upstream_file"],
         limit=limit_policy(options),
         access_log=options["access_log"],
+        otlp_endpoint=options["otlp_endpoint"],
         keepalive_seconds=options["keepalive"],
     )
 

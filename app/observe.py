@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -22,7 +22,10 @@ from .load_report import LoadReport
 from .metrics import OTHER, HttpMetrics
 from .resilience import Limit, Result, Trace
 from .responses import error_response, from_http_exception
-from .tracing import TRACE, Tracer, tries
+from .tracing import TRACE, Served, Tracer, tries
+
+if TYPE_CHECKING:
+    from .spans import Spans
 
 REQUEST_ID = web.RequestKey("request_id", str)
 _NOTES = web.RequestKey("notes", dict[str, Any])
@@ -38,6 +41,7 @@ def note(request: web.Request, *, trace: Trace | None = None, **fields: Any) -> 
     """Add fields to the request's log line."""
     notes = request[_NOTES]
     if trace is not None:
+        request[TRACE].call = trace
         notes["attempts"] = len(trace.attempts)
         notes["retries"] = len(trace.retried)
         notes["hedges"] = trace.hedges
@@ -76,6 +80,7 @@ class Observer:
         self._pid = pid
         self._tracer = Tracer()
         self.draining = False  # from then on every answer closes its connection
+        self.spans: Spans | None = None  # gets what has ended
         self.busy: set[web.RequestHandler] = set()  # connections with a request
         self._ended = asyncio.Event()
 
@@ -107,7 +112,7 @@ class Observer:
                     response.force_close()
             return response
         finally:
-            self._end(request, status, time.perf_counter() - started)
+            self._end(request, status, started)
 
     async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The answer, or 503 at once when more requests are worked on than is good for them.
@@ -135,7 +140,8 @@ class Observer:
         self._worker.request_started()
         self._metrics.in_flight.inc()
 
-    def _end(self, request: web.Request, status: int, seconds: float) -> None:
+    def _end(self, request: web.Request, status: int, started: float) -> None:
+        seconds = time.perf_counter() - started
         self.busy.discard(request.protocol)
         if self.draining:
             self._ended.set()
@@ -144,6 +150,9 @@ class Observer:
         self._metrics.ended(request.method, _route(request), status, seconds)
         if self._log.enabled:
             self._write_line(request, status, seconds)
+        if self.spans is not None:
+            served = Served(request.method, _route(request), request.path, status, started)
+            self.spans.ended(request[TRACE], served)
 
     def _write_line(self, request: web.Request, status: int, seconds: float) -> None:
         notes, trace = request[_NOTES], request[TRACE]

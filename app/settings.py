@@ -36,6 +36,7 @@ class Settings:
     board_file: Path = Path("var/run/upstream")
     limit: LimitPolicy = field(default_factory=LimitPolicy)
     access_log: Path | None = None  # None: off
+    otlp_endpoint: str | None = None  # who collects spans; None: nobody
     # Longer than any proxy in front keeps its side (NGINX 60 s, ours 15 s), so that it is always
     # the proxy that closes an idle connection.
     keepalive_seconds: float = 75.0

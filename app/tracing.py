@@ -7,7 +7,8 @@ the line which the external service logs tells which attempt it was.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
@@ -15,19 +16,36 @@ from multidict import CIMultiDictProxy
 from monitoring.access_log import Fields, rfc3339
 from monitoring.trace_context import Ids, TraceContext, read_trace
 
-from .resilience import Trace
+from .resilience import Attempt, Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A request that has its answer. `began` on the clock `time.perf_counter`."""
+
+    method: str
+    route: str
+    path: str
+    status: int
+    began: float
 
 
 class RequestTrace:
-    """One request's part in a trace. `attempts` are the ids of its attempts in their order."""
+    """One request's part in a trace.
 
-    __slots__ = ("_context", "_ids", "attempts", "span_id")
+    Attributes:
+        attempts: the ids of its attempts at the external service, in their order.
+        call: these attempts, once they have ended; None for a request that made none.
+    """
+
+    __slots__ = ("_context", "_ids", "attempts", "call", "span_id")
 
     def __init__(self, context: TraceContext, ids: Ids) -> None:
         self._context = context
         self._ids = ids
         self.span_id = ids.span()
         self.attempts: list[str] = []
+        self.call: Trace | None = None
 
     @property
     def trace_id(self) -> str:
@@ -37,6 +55,11 @@ class RequestTrace:
     def parent_id(self) -> str:
         """The caller's part; empty when nobody told of one."""
         return self._context.parent_id
+
+    @property
+    def flags(self) -> str:
+        """Two hexadecimal digits."""
+        return self._context.flags
 
     def attempt(self) -> Mapping[str, str]:
         """Header fields for one more attempt."""
@@ -58,6 +81,13 @@ class Tracer:
         parents = headers.getall("traceparent", ())
         context = read_trace(parents, headers.getall("tracestate", ())) if parents else None
         return RequestTrace(context or TraceContext(self.ids.trace(), "", "01"), self.ids)
+
+
+def in_order(trace: RequestTrace) -> Iterator[tuple[str, Attempt]]:
+    """Each attempt with its id, as they were made; one that was ended before it began has none
+    and is left out."""
+    attempts = trace.call.attempts if trace.call is not None else []
+    return zip(trace.attempts, sorted(attempts, key=lambda one: one.started), strict=False)
 
 
 def tries(trace: Trace, spans: list[str], wall: float) -> list[Fields]:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from monitoring.process import report_process
 from shards import store_for
 from workers import BootError, Worker
 
-from . import handlers
+from . import handlers, otel
 from .files import UnusableFileError, open_board, open_ids, open_log, open_page
 from .load_report import LoadReport
 from .metrics import CallMetrics, HttpMetrics
@@ -30,6 +30,9 @@ from .server import Server, make_application, route_labels
 from .service import Service
 from .settings import Settings
 from .upstream import open_upstream
+
+if TYPE_CHECKING:
+    from .spans import Spans
 
 
 async def serve(worker: Worker, settings: Settings) -> None:
@@ -64,6 +67,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
         limit = Limit(settings.limit)
         limited = [route.handler for route in handlers.routes if isinstance(route, web.RouteDef)]
         observer = Observer(worker, metrics, log, load, os.getpid(), limit, limited)
+        observer.spans = await stack.enter_async_context(_span_export(settings, worker.name))
         call = ResilientCall(
             settings.upstream.policy,
             board=shared.board,
@@ -90,6 +94,21 @@ async def _report(call: ResilientCall, limit: Limit, recorder: Recorder) -> None
         delay.set(call.guard.hedge_delay(time.monotonic()))
         most.set(limit.limit)
         await asyncio.sleep(1.0)
+
+
+@asynccontextmanager
+async def _span_export(settings: Settings, service: str) -> AsyncIterator[Spans | None]:
+    """None when nobody collects spans, or what makes them is not installed."""
+    if settings.otlp_endpoint is None or not otel.is_installed():
+        yield None
+        return
+    from .spans import Spans
+
+    spans = Spans(settings.otlp_endpoint, service, os.getpid())
+    try:
+        yield spans
+    finally:
+        await asyncio.to_thread(spans.close)
 
 
 @contextmanager

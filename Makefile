@@ -8,7 +8,7 @@ SERVERS := $(CURDIR)/.venv/bin:$(PATH):/usr/local/sbin:/usr/sbin:/sbin:$(CURDIR)
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status doctor logs prometheus grafana test check format drill bench packages dev bench-packages set-up-done
+.PHONY: help setup up down status doctor logs prometheus grafana test check format drill bench panels packages dev bench-packages set-up-done
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ drill: dev ## Does it survive? Breaks one thing at a time under load (NAME=kill-
 bench: bench-packages ## Is it fast? Ten minutes, beside NGINX and others (NAME=store for some, ARGS=--quick)
 	@$(STACK) install
 	@PATH="$(SERVERS)" .venv/bin/python -m tests.bench run $(ARGS) $(NAME)
+
+panels: dev ## Do Grafana's panels move when something breaks? Four minutes, with a real Prometheus
+	@$(STACK) install
+	@PATH="$(SERVERS)" .venv/bin/python -m tests.panels
 
 packages:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; Python 3.11 or newer is needed" >&2; exit 1; }

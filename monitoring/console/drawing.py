@@ -40,11 +40,13 @@ NARROW = Layout(
 def draw(diagram: Diagram, layout: Layout) -> str:
     """One `<svg>`; every node and edge has its whole story as `<title>`."""
     places = _places(diagram, layout)
-    edges = [_edge(edge, layout, places) for edge in diagram.edges]
+    lines = [_line(edge, layout, places) for edge in diagram.edges]
+    labels = [_label(edge, layout, places) for edge in diagram.edges]  # above every line
     nodes = [_node(node, layout, places[node.name]) for node in diagram.nodes]
+    shapes = "".join(lines + labels + nodes)
     return (
         f'<svg class="diagram {layout.name}" viewBox="0 0 {layout.width} {layout.height}" '
-        f'role="img" aria-label="What asks what, and how it goes">{"".join(edges + nodes)}</svg>'
+        f'role="img" aria-label="What asks what, and how it goes">{shapes}</svg>'
     )
 
 
@@ -90,21 +92,31 @@ def _line_class(number: int) -> str:
     return ("name", "word")[number] if number < 2 else "line"
 
 
-def _edge(edge: Edge, layout: Layout, places: Mapping[str, tuple[float, float]]) -> str:
+def _line(edge: Edge, layout: Layout, places: Mapping[str, tuple[float, float]]) -> str:
+    (x1, y1), (x2, y2) = _ends(places[edge.source], places[edge.target], layout)
+    return (
+        f'<g class="edge {edge.health}" data-edge="{escape(edge.source)}-{escape(edge.target)}">'
+        f"<title>{_story(edge)}</title>"
+        f'<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"/></g>'
+    )
+
+
+def _label(edge: Edge, layout: Layout, places: Mapping[str, tuple[float, float]]) -> str:
     (x1, y1), (x2, y2) = _ends(places[edge.source], places[edge.target], layout)
     share = _label_place(places[edge.source], places[edge.target], layout)
     x, y = x1 + share * (x2 - x1), y1 + share * (y2 - y1)
-    told = escape(f"{edge.source} to {edge.target}: {edge.story}")
     sign = "✕ " if edge.health == "bad" else ""
     label = f"{sign}{edge.label}"
     wide = 7.1 * len(label) + 8
     return (
-        f'<g class="edge {edge.health}" data-edge="{escape(edge.source)}-{escape(edge.target)}">'
-        f"<title>{told}</title>"
-        f'<line x1="{x1:.0f}" y1="{y1:.0f}" x2="{x2:.0f}" y2="{y2:.0f}"/>'
+        f'<g class="edge {edge.health}"><title>{_story(edge)}</title>'
         f'<rect x="{x - wide / 2:.0f}" y="{y - 10:.0f}" width="{wide:.0f}" height="19" rx="4"/>'
         f'<text x="{x:.0f}" y="{y + 4:.0f}">{escape(label)}</text></g>'
     )
+
+
+def _story(edge: Edge) -> str:
+    return escape(f"{edge.source} to {edge.target}: {edge.story}")
 
 
 def _ends(
@@ -125,4 +137,7 @@ def _label_place(source: tuple[float, float], target: tuple[float, float], layou
     across = layout.width if layout.upright else layout.height
     if away > 0.45 * across:
         return 0.78
+    middle = across / 2
+    if layout.upright and abs(target[index] - middle) < abs(source[index] - middle):
+        return 0.46  # two that meet in the middle would not have room side by side there
     return 0.26 if 0 < away < 0.12 * across else 0.5

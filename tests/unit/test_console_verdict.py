@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monitoring.console.diagram import diagram
+from monitoring.console.drawing import NARROW, WIDE, draw
 from monitoring.console.events import events_between
 from monitoring.console.figures import chart_point, six_numbers
 from monitoring.console.findings import findings, verdict
@@ -244,6 +245,13 @@ def test_the_diagram_tells_rates_errors_keys_and_healing():
     assert drawn.node("redis1").lines == ("500 records", "healing: lacks 4")
     assert drawn.edge("balancer", "app1").label == "100/s"
     assert drawn.node("unstable").lines == ("30% failure", "30% delay")
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW], ids=lambda layout: layout.name)
+def test_no_line_is_drawn_over_a_label(layout):
+    drawn = draw(diagram(snapshot()), layout)
+    assert drawn.count("<line ") == drawn.count("data-edge=") > 5
+    assert drawn.rindex("<line ") < drawn.index("<text ")
 
 
 def test_a_chart_point_has_every_kind_of_answer():

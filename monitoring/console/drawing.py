@@ -139,5 +139,5 @@ def _label_place(source: tuple[float, float], target: tuple[float, float], layou
         return 0.78
     middle = across / 2
     if layout.upright and abs(target[index] - middle) < abs(source[index] - middle):
-        return 0.46  # two that meet in the middle would not have room side by side there
+        return 0.42  # two that meet in the middle would not have room side by side there
     return 0.26 if 0 < away < 0.12 * across else 0.5

@@ -135,3 +135,15 @@ def test_a_phone_in_the_dark_scrolls_down_only_and_nothing_is_refused_but_plotly
         page.size(1200, 900)
     refused = {line for line in page.console if "net::ERR" not in line}
     assert all(line.startswith("Applying inline style violates") for line in refused), refused
+
+
+def test_a_burst_by_the_button_is_seen_in_the_numbers_and_there_is_one_at_a_time(
+    broken: RunningStack, page: Browser
+):
+    page.click("[data-fault=burst]")
+    page.wait(lambda: "● done: seq" in page.text("#answer"), "it is on its way")
+    page.click("[data-fault=burst]")
+    page.wait(lambda: "a burst is on its way already" in page.text("#answer"), "another is not")
+    rate = "Number(document.querySelector('#numbers dd').firstChild.data)"  # NaN: not known yet
+    page.wait(lambda: (page.look(rate) or 0) >= 50, "requests/s rise")
+    broken.ctl("restart", "console")  # which ends it

@@ -196,12 +196,11 @@ async def test_counters_say_what_clients_counted_through_kills_rolls_recycling_a
         run.roll_balancer,
         run.kill_app_worker,
     )
-    clients = Clients(run.balancer.port)
+    clients, under_way = Clients(run.balancer.port), list[asyncio.Task[None]]()
     try:
         await run.wait_ready()
         at_first = run.sizes()
         by_app, by_balancer = dict[Sample, float](), dict[Sample, float]()
-        under_way = []
         async with clients.asking():
             for number, event in enumerate(events, 1):
                 under_way.append(asyncio.create_task(asyncio.to_thread(event)))
@@ -228,4 +227,5 @@ async def test_counters_say_what_clients_counted_through_kills_rolls_recycling_a
         assert clients.lost <= CLIENTS + 1
         assert run.sizes() == at_first
     finally:
+        await asyncio.gather(*under_way, return_exceptions=True)  # or one is started after the end
         await run.end()

@@ -68,9 +68,10 @@ class RunningBalancer:
 
 @asynccontextmanager
 async def running(
-    *backends: Address | Member, checks: bool = False, **options: Any
+    *backends: Address | Member, checks: bool = False, listens: bool = True, **options: Any
 ) -> AsyncIterator[RunningBalancer]:
-    """A proxy over `backends`; health checks only when asked for."""
+    """A proxy over `backends`; health checks only when asked for. One that does not `listen` has
+    port 0: nobody else on the machine can send it a request."""
     members = tuple(one if isinstance(one, Member) else Member(one) for one in backends)
     path: dict[str, Any] = {} if checks else {"health_path": None}
     settings = replace(
@@ -86,12 +87,13 @@ async def running(
     tasks = [asyncio.create_task(proxy.keep_time())]
     if checks:
         tasks.append(asyncio.create_task(check_all(proxy, random.Random(1))))
-    server = await loop.create_server(accepts(proxy), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    server = await loop.create_server(accepts(proxy), "127.0.0.1", 0) if listens else None
+    port = server.sockets[0].getsockname()[1] if server is not None else 0
     try:
         yield RunningBalancer(proxy, log, page, port)
     finally:
-        server.close()
+        if server is not None:
+            server.close()
         await proxy.drain(linger=0, limit=0)
         for task in tasks:
             task.cancel()

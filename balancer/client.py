@@ -83,6 +83,7 @@ class ClientConnection(asyncio.Protocol):
         for exchange in list(self._waiting):
             exchange.client_lost()
         self._waiting.clear()
+        asyncio.get_running_loop().call_soon(self._parser.release)  # it may be parsing now
 
     def pause_writing(self) -> None:
         self.write_paused = True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from errno import EHOSTUNREACH, ENETUNREACH
 from http import HTTPStatus
 from typing import Literal
-
-import msgspec
 
 # RFC 9209 2.3, those that occur here.
 ProxyError = Literal[
@@ -31,7 +30,6 @@ _OF_STATUS: dict[int, ProxyError] = {
     503: "destination_unavailable",
     504: "http_response_timeout",
 }
-_encode = msgspec.json.Encoder().encode
 _ACCEPT = re.compile(rb"\r\naccept:([^\r]*)", re.IGNORECASE)
 _WEIGHT = re.compile(rb";[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*(?:;|$)", re.IGNORECASE)
 _JSON = (b"application/json", b"application/*", b"*/*")
@@ -105,7 +103,7 @@ class Problem:
         else:
             media = b"application/json"
             told = {"error": self.reason, "request_id": self.request_id}
-            body = _encode(told) + b"\n"
+            body = json.dumps(told).encode() + b"\n"
         lines = (
             b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nX-Request-Id: %b\r\n"
             b"Proxy-Status: balancer; error=%b\r\n"

@@ -96,6 +96,12 @@ class RequestParser:
         """Take no more: what follows is no request."""
         self._stopped = True
 
+    def release(self) -> None:
+        """Nothing comes any more: leave no circle of references, which would wait for the garbage
+        collector."""
+        self._stopped = True
+        del self._llhttp, self._requests
+
     def hold(self) -> None:
         """Keep what follows as it is: it may be of another protocol."""
         self.held = self._stopped = True

@@ -16,7 +16,7 @@ from .acceptor import Acceptor, ProtocolFactory
 from .describe import describe_pool
 from .status import Row, State, StatusPage, WorkerStatus
 
-_COLLECT_EVERY = 20_000  # objects more than were freed since the last time
+_THRESHOLDS = 5_000, 5, 4  # new objects, and how often before the next older ones are looked at
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Worker:
         """
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_COLLECT_EVERY)
+        gc.set_threshold(*_THRESHOLDS)
         self._row.set_state(State.READY)
 
     @property

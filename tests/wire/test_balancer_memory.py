@@ -1,6 +1,7 @@
 """A running balancer's memory while more passes through it than it may hold.
 
-STREAM_MB=1024 passes a gigabyte each way.
+STREAM_MB=1024 passes a gigabyte each way, OPEN_CONNECTIONS=9900 opens that many at once (a test's
+process and the balancer's worker need as many open files, see `ulimit -n`).
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from pathlib import Path
 
 import psutil
 
-from tests.balancer_process import balancer
+from tests.balancer_process import balancer, eventually
 from tests.scripted_backend import ScriptedBackend
 
 PIECE = bytes(256 * 1024)
 PIECES = int(os.environ.get("STREAM_MB", "192")) * 4
+CONNECTIONS = int(os.environ.get("OPEN_CONNECTIONS", "200"))
 MOST_GROWTH = 24 * 1024 * 1024  # of the process; what passes is many times as much
 LONG = "--max-body 0 --health-path off"
+
+
+ASKS = b"GET / HTTP/1.1\r\nHost: d\r\n\r\n"
 
 
 class Peak:
@@ -125,4 +130,34 @@ async def test_a_websocket_passes_bounded_memory_and_survives_a_reload_of_the_ba
         async with asyncio.timeout(5):
             assert await reader.readexactly(10) == b"still here"
         writer.close()
+    await backend.stop()
+
+
+async def open_and_close(port: int, count: int) -> None:
+    """So many connections at once, each with an answer, and then none."""
+    gate = asyncio.Semaphore(64)
+
+    async def one() -> asyncio.StreamWriter:
+        async with gate:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(ASKS)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+            return writer
+
+    writers = await asyncio.gather(*(one() for _ in range(count)))
+    for writer in writers:
+        writer.transport.abort()
+
+
+async def test_connections_opened_and_closed_again_and_again_leave_memory_flat(tmp_path: Path):
+    backend = await ScriptedBackend().start()
+    options = f"--health-path off --max-connections {CONNECTIONS + 100}"
+    async with balancer(tmp_path, backend, options=options) as door:
+        worker = psutil.Process(door.workers()[0])
+        files, after = worker.num_fds(), []
+        for _wave in range(3):
+            await open_and_close(door.port, CONNECTIONS)
+            await eventually(lambda: worker.num_fds() < files + 70, "connections are closed")
+            after.append(worker.memory_full_info().pss)
+        assert after[2] <= after[0] * 1.03
     await backend.stop()

@@ -17,7 +17,7 @@ import aiohttp
 import psutil
 
 from tests.exposition_text import parse, sample
-from tests.redis_server import free_port
+from tests.running_stack import free_ports
 from tests.scripted_backend import ScriptedBackend
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,7 @@ class BalancerProcess:
 
     def __init__(self, folder: Path, *options: str, **environ: str) -> None:
         self.folder = folder
-        self.port, self.admin_port = free_port(), free_port()
+        self.port, self.admin_port = free_ports(2)
         self.log = folder / "balancer.log"
         self.environ = {
             **os.environ,

@@ -82,7 +82,7 @@ def test_a_measurement_is_printed_reported_and_pasted(tmp_path: Path):
 def measuring(temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A run that has got as far as having programs of its own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench", "run", "resilience", "--reports", str(temporary)],
+        [sys.executable, "-m", "tests.bench", "run", "pool-spread", "--reports", str(temporary)],
         cwd=PROJECT,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.DEVNULL,

@@ -65,6 +65,7 @@ class Shard:
         self._probing: asyncio.Task[None] | None = None
         self._meters = {op: _Meter(recorder, self, op) for op in get_args(Op)}
         self._next_log = 0.0
+        self._closed = False
 
     @property
     def writable(self) -> bool:
@@ -90,7 +91,8 @@ class Shard:
         return await keep_house(partial(self.send, op, HOUSEKEEPING), *commands)
 
     async def close(self) -> None:
-        """Close the connection; commands on their way fail."""
+        """Close the connection for good; commands on their way fail, and those sent later."""
+        self._closed = True
         for task in (self._probing, self._opening):
             if task is not None:
                 task.cancel()
@@ -151,6 +153,8 @@ class Shard:
 
     async def _connected(self) -> Pipeline:
         """One attempt, however many wait for it."""
+        if self._closed:  # else who is told of the end and tries again opens one that nobody ends
+            raise ShardError(self.name, "the store was closed")
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
         return await asyncio.shield(self._opening)
@@ -211,7 +215,7 @@ class Shard:
     # The probe
 
     def _probe(self) -> None:
-        if self._probing is None or self._probing.done():
+        if not self._closed and (self._probing is None or self._probing.done()):
             self._probing = asyncio.create_task(self._probe_until_well())
 
     async def _probe_until_well(self) -> None:

@@ -123,7 +123,7 @@ class Program:
 
     def last_words(self) -> str:
         lines = self._output.read_text(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else f"exit code {self._process.poll()}"
+        return " ".join(lines[-2:])[:300] if lines else f"exit code {self._process.poll()}"
 
 
 @contextmanager

@@ -13,7 +13,14 @@ import pytest
 import shards
 from monitoring.exposition import render
 from monitoring.page import MetricsPage
-from shards import MAX_ID, RecordConflictError, ShardedStore, Stored, StoreSettings
+from shards import (
+    MAX_ID,
+    RecordConflictError,
+    ShardedStore,
+    Stored,
+    StoreSettings,
+    StoreUnavailableError,
+)
 from shards.placement import Placement
 from shards.records import key_of
 from tests.exposition_text import parse, sample
@@ -173,6 +180,16 @@ async def test_a_store_can_be_closed_twice_and_leaves_no_connection(servers: lis
     assert b"connected_clients:2\r\n" in servers[0].command("INFO clients")  # it and we who ask
     await store.close()
     await store.close()
+    servers[0].wait_for("INFO clients", b"connected_clients:1\r\n")
+
+
+async def test_a_closed_store_opens_no_connection_again(servers: list[RedisServer]):
+    store = ShardedStore(patient(servers))
+    await store.open()
+    await store.close()
+    assert await store.put(40_000, b"value") is Stored.NONE
+    with pytest.raises(StoreUnavailableError, match="the store was closed"):
+        await store.get(40_000)
     servers[0].wait_for("INFO clients", b"connected_clients:1\r\n")
 
 

@@ -29,6 +29,7 @@ def test_without_the_unstable_service_every_answer_is_200_with_the_fallback(calm
         assert answer.json["data"] == FALLBACK
         assert answer.json["source"] == answer.headers["X-Source"] == "fallback"
     calm.ctl("start", "unstable")
+    eventually(lambda: calm.get("/healthz", "UNSTABLE_PORT").status == 200, "it listens")
     set_faults(calm, failure_rate=0.0, delay_rate=0.0)
     took = eventually(lambda: calm.get("/").json["source"] == "live", "real data again")
     assert took < 2.0

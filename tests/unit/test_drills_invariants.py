@@ -65,6 +65,11 @@ CASES: list[tuple[Promise, list[Answer], list[Answer]]] = [
         [*GOOD, *(answer(6.0, latency=1.0) for _ in range(50))],
     ),
     (
+        invariants.reads_as_fast,
+        [*GOOD, *(answer(5.5, latency=1.0, request="read") for _ in range(50))],
+        [*GOOD, *(answer(6.5, latency=1.0, request="read") for _ in range(400))],
+    ),
+    (
         invariants.only_quick_refusals(0.5),
         [*GOOD, refused(6.0, latency=0.1)],
         [*GOOD, refused(6.0, latency=2.0)],

@@ -16,9 +16,11 @@ import psutil
 from ..drill import Drill, NotHereError
 from ..invariants import (
     answered_within,
+    answers_as_fast,
     goes_on_reading,
     goes_on_storing,
     no_ask_fails,
+    reads_as_fast,
     recovers,
 )
 from ..scene import Scene
@@ -64,6 +66,8 @@ DRILL = Drill(
         no_ask_fails,
         goes_on_storing(after=1),
         goes_on_reading(after=0),
+        answers_as_fast,
+        reads_as_fast,
         answered_within(2.5),
         recovers(within=5),
     ),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ..drill import Drill
 from ..invariants import (
     answered_within,
+    answers_as_fast,
     goes_on_reading,
     goes_on_storing,
     no_ask_fails,
+    reads_as_fast,
     recovers,
 )
 from ..scene import Scene
@@ -31,6 +33,8 @@ DRILL = Drill(
         no_ask_fails,
         goes_on_storing(after=1),
         goes_on_reading(after=1),
+        answers_as_fast,
+        reads_as_fast,
         answered_within(2.5),
         recovers(within=5),
     ),

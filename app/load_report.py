@@ -14,11 +14,13 @@ The header is that of Envoy's open request cost aggregation (ORCA), in its text 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 HEADER = "Endpoint-Load-Metrics"
 
 _INTERVAL = 0.05  # seconds
 _WEIGHT = 0.3  # of the newest look; the last ten tenths of a second count
+_WORST_OF = 10  # looks
 
 
 class LoadReport:
@@ -26,11 +28,16 @@ class LoadReport:
 
     def __init__(self) -> None:
         self._queue_seconds = 0.0
+        self._looks: deque[float] = deque([0.0], _WORST_OF)
         self._text = self._told()
 
     def queue_seconds(self) -> float:
         """How long what can run waits in this loop, lately."""
         return self._queue_seconds
+
+    def worst_seconds(self) -> float:
+        """The longest of the last looks, half a second."""
+        return max(self._looks)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -38,6 +45,7 @@ class LoadReport:
             asked = loop.time()
             await asyncio.sleep(_INTERVAL)
             late = max(0.0, loop.time() - asked - _INTERVAL)
+            self._looks.append(late)
             self._queue_seconds += _WEIGHT * (late - self._queue_seconds)
             self._text = self._told()
 

@@ -73,6 +73,7 @@ async def serve(worker: Worker, settings: Settings) -> None:
             board=shared.board,
             observe=CallMetrics(recorder).observe,
             lag=load.queue_seconds,
+            worst_lag=load.worst_seconds,
         )
         await stack.enter_async_context(_in_background(_report(call, limit, recorder)))
         service = Service(upstream=upstream, call=call, records=Records(store, ids), limit=limit)

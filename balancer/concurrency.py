@@ -19,16 +19,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-TARGET_SECONDS = 0.1  # from one end to the other, well below what a request may take
-LOOP_TARGET_SECONDS = 0.02  # in the backend's event loop, which a request goes through many times
+TARGET_SECONDS = 0.06  # from one end to the other, well below what a request may take
+LOOP_TARGET_SECONDS = 0.012  # in the backend's event loop, which a request goes through many times
 PATIENCE_SECONDS = 1.0  # above the target before the first cut: what a killed worker leaves fits
+RUSH_PATIENCE_SECONDS = 0.1  # the same while far more requests come than before
 LEAST = 24  # more than the work of an instance that is starved of CPUs gets done in a target
-BEGIN = 256  # of a backend that says how long work waits; 2,000 answers a second need 0.13 s
+BEGIN = 112  # of a backend that says how long work waits; 2,000 answers a second need 0.13 s
 _STEEPEST = 0.3  # of the limit stays at least; what is told is a moment old
 _FELT_AFTER = 0.2  # seconds in which more requests are felt, if they are too many
 _RECOVERY = 1 / 16  # a look, back to where it began: the flood may go on
 _SHRINKING = 1 / 8  # a look, back to where it began
-_GROWTH = 1 / 2  # a step, while a slow dependency fills it
+_GROWTH = 1.0  # a step, while a slow dependency fills it
 _WEIGHT = 0.4  # of the last look
 _SILENCE = 0.5  # seconds without any answer after which a dependency is thought to hang
 
@@ -75,12 +76,14 @@ class ConcurrencyLimit:
         if sent >= self._cut_at:
             self._strain_since_cut.add(waited)
 
-    def adjust(self, in_flight: int, now: float) -> int:
+    def adjust(self, in_flight: int, now: float, *, rush: bool = False) -> int:
         """The limit from now on; called by the coarse timer.
 
         Args:
             in_flight: requests that the backend has now.
+            rush: far more requests come than before.
         """
+        patience = RUSH_PATIENCE_SECONDS if rush else PATIENCE_SECONDS
         strain, since_cut = self._strain.take(), self._strain_since_cut.take()
         if strain is not None and not self._told:
             self._told = True
@@ -93,33 +96,33 @@ class ConcurrencyLimit:
             elif self._above_since is None:
                 self._above_since = now
         if self._above_since is not None:
-            if since_cut is not None and now - self._above_since >= PATIENCE_SECONDS:
+            if since_cut is not None and now - self._above_since >= patience:
                 share = min(1.0, max(_STEEPEST, 1 / max(since_cut, 0.01)))
                 self._limit = max(self._least, min(self._limit, in_flight) * share)
                 self._cut_at = now
         elif self._told:
-            limit = self._rested(in_flight, strain, now)
+            limit = self._rested(in_flight, strain, now, rush)
             if limit > self._limit:
                 self._used_since = now
             self._limit = limit
         return self.limit
 
-    def _rested(self, in_flight: int, strain: float | None, now: float) -> float:
+    def _rested(self, in_flight: int, strain: float | None, now: float, rush: bool) -> float:
         limit = self._limit
         if limit < self._begin:
             grows = now - self._heard_at > _SILENCE if strain is None else strain < 1 / 2
             return min(self._begin, limit + max(1.0, limit * _RECOVERY)) if grows else limit
         if 4 * in_flight >= limit:
-            return self._grown(strain, now)
+            return self._grown(strain, now, rush)
         self._used_since = now
         return max(self._begin, limit * (1 - _SHRINKING))
 
-    def _grown(self, strain: float | None, now: float) -> float:
+    def _grown(self, strain: float | None, now: float, rush: bool) -> float:
         """While so much is used: a slow dependency, or the beginning of a flood."""
-        if now - self._used_since < _FELT_AFTER:
+        if rush or now - self._used_since < _FELT_AFTER:
             return self._limit
         # No answer at all: it waits for a dependency, or stands still.
-        grows = now - self._heard_at > _SILENCE if strain is None else strain < 1 / 4
+        grows = now - self._heard_at > _SILENCE if strain is None else strain < 1 / 2
         return min(self._most, self._limit * (1 + _GROWTH)) if grows else self._limit
 
 

@@ -95,13 +95,13 @@ class BackendGroup:
             self._counts.backend(backend)
             say(f"backend {backend.label} is out for {seconds:g} s: its requests fail")
 
-    def tick(self, now: float) -> None:
-        """Called by the coarse timer."""
+    def tick(self, now: float, *, rush: bool) -> None:
+        """Called by the coarse timer. `rush`: far more requests come than before."""
         for backend in self.backends:
             if backend.outlier.advance(now) and backend.ejected:
                 backend.ejected = False
                 say(f"backend {backend.label} gets requests again")
-            backend.max_in_flight = backend.concurrency.adjust(backend.in_flight, now)
+            backend.max_in_flight = backend.concurrency.adjust(backend.in_flight, now, rush=rush)
             pool = self.pools[backend]
             if backend.draining:
                 pool.close()

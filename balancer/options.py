@@ -267,7 +267,7 @@ OPTIONS = (
     option(
         "--max-in-flight",
         type=click.IntRange(min=1),
-        default=1024,
+        default=2048,
         help="Requests at once in a worker; more are answered 503 with Retry-After.",
     ),
     option(

@@ -24,6 +24,7 @@ from .membership import describe, wanted
 from .request_head import ParsedRequest, RequestHeads
 from .request_id import RequestIds
 from .retry import Failure
+from .rush import Rush
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Proxy:
         self.refused_by: dict[Backend, Callable[[], None]] = {}  # health checks add themselves
         self.trusted_proxies = TrustedProxies(settings.trusted_proxies)
         self.in_flight = 0
+        self._arrived = 0  # since the last tick
+        self._rush = Rush(TICK_SECONDS)
         self.tunnels = 0
         self.draining = False
         self.late = 0.0  # seconds that this worker's own loop came too late last time
@@ -126,6 +129,7 @@ class Proxy:
     def started(self) -> None:
         """A request is being sent to a backend from now on; `ended` takes it back."""
         self.in_flight += 1
+        self._arrived += 1
         self.budget.request()
         self._load.request_started()
 
@@ -229,7 +233,8 @@ class Proxy:
                 client.check(now - self.late)  # what came while this loop stood is not read yet
             self._look_for_changes()
             self.budget.advance(now)
-            self.group.tick(now)
+            self.group.tick(now, rush=self._rush.goes_on(self._arrived, now))
+            self._arrived = 0
             self._set_gauges()
 
     def _set_gauges(self) -> None:

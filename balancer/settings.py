@@ -94,7 +94,7 @@ class Settings:
     max_fields: int = 100
     max_target: int = 8 * 1024
     max_body: int = 1024 * 1024  # 0: no limit
-    max_in_flight: int = 1024
+    max_in_flight: int = 2048
     backend_max_in_flight: int = 1024
     max_connections: int = 16384
     max_replay: int = 64 * 1024  # request bodies up to this size are kept for a second try

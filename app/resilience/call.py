@@ -99,6 +99,7 @@ class ResilientCall:
         clock: seconds, monotonic, the same for all that share a board.
         dice: a number in [0, 1).
         lag: seconds that what can run waits in this event loop now.
+        worst_lag: the longest of them lately.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class ResilientCall:
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
         lag: Callable[[], float] = lambda: 0.0,
+        worst_lag: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.policy = policy = policy or CallPolicy()
         self.guard = Guard(board or Board(), policy.breaker, policy.budget, policy.hedge, dice)
@@ -117,6 +119,7 @@ class ResilientCall:
         self._clock = clock
         self._dice = dice
         self._lag = lag
+        self._worst_lag = worst_lag
         self._last_good = LastGood(policy.stale)
         self._probes: set[asyncio.Future[None]] = set()
 
@@ -259,13 +262,14 @@ class ResilientCall:
         last = trace.attempts[-1]
         # It waited to be sent and to be read: when we have too much to do that is not the
         # service's time, and hedges that wait for us too would make us later still.
-        own = _OWN_WAITS * self._lag()
+        own = _OWN_WAITS * max(self._lag(), self._worst_lag())
         self.guard.took(max(0.0, last.seconds - own), last.started + last.seconds)
 
     async def _watch(self, race: Race[T], terms: _Terms, trace: Trace) -> None:
         """Until an attempt has ended; hedges meanwhile. Raises AttemptError at the deadline."""
         expires = terms.deadline.expires
-        hedge_at = race.launched + terms.delay
+        delay = terms.delay + _OWN_WAITS * self._lag()
+        hedge_at = race.launched + delay
         while not race.has_result:
             now = self._clock()
             if now >= expires:
@@ -277,7 +281,7 @@ class ResilientCall:
                 if terms.deadline.allows(now) and self.guard.may_spend(now, trace.probe):
                     trace.hedges += 1
                     race.launch(Kind.HEDGE)
-                hedge_at = now + terms.delay
+                hedge_at = now + delay
             await race.wait(min(hedge_at, expires) - now)
 
     async def _retry(self, race: Race[T], terms: _Terms, trace: Trace) -> T:

@@ -1,0 +1,36 @@
+"""Whether far more requests come than did lately. Pure.
+
+A queue that stands tells late that there is too much to do, and not what for: a backend whose CPUs
+another program used for half a second has one too, and will have worked it off in a moment, so that
+nobody need be refused. Where five times as many requests come as a moment ago there is no such
+hope, and each tenth of a second of patience is one of waiting for all that were let in.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+FACTOR = 3.0  # more than one backend gets when the other one fails
+ROOM = 50  # requests more in a tick, however few there were before
+USUAL_SECONDS = 3.0  # over which what is usual is averaged
+HELD_SECONDS = 1.0  # that it is thought to go on
+
+
+class Rush:
+    """Asked once a tick; the first tick with any request tells what is usual."""
+
+    def __init__(self, tick_seconds: float) -> None:
+        self._weight = 1 - exp(-tick_seconds / USUAL_SECONDS)
+        self._usual: float | None = None
+        self._until = 0.0
+
+    def goes_on(self, arrived: int, now: float) -> bool:
+        """`arrived`: requests since it was asked last. `now` in seconds, monotonic."""
+        if self._usual is None:
+            if arrived:
+                self._usual = float(arrived)
+            return False
+        if arrived > FACTOR * self._usual + ROOM:
+            self._until = now + HELD_SECONDS
+        self._usual += self._weight * (arrived - self._usual)
+        return now < self._until

@@ -289,6 +289,32 @@ def test_what_waits_in_our_own_event_loop_is_not_the_services_time() -> None:
     assert simulated(story(0.050)) < 0.05
 
 
+def test_the_worst_wait_of_the_last_moments_counts_when_the_present_one_is_short() -> None:
+    async def answering() -> str:
+        await asyncio.sleep(0.110)
+        return "live"
+
+    async def story() -> float:
+        call = ResilientCall(clock=now, worst_lag=lambda: 0.050)
+        for _ in range(30):
+            await call(lambda _seconds: answering(), lambda: "fallback")
+        await asyncio.sleep(10.0)
+        return call.guard.hedge_delay(now())
+
+    assert simulated(story()) < 0.05
+
+
+def test_who_waits_in_our_own_event_loop_hedges_later() -> None:
+    async def hedged_after(lag: float) -> float:
+        call = ResilientCall(clock=now, lag=lambda: lag)
+        answer = await call(hang, lambda: "fallback")
+        first, second = answer.trace.attempts[:2]
+        return second.started - first.started
+
+    at_once = simulated(hedged_after(0.0))
+    assert simulated(hedged_after(0.05)) == pytest.approx(at_once + 0.1, abs=0.02)
+
+
 def test_what_must_not_be_done_twice_is_asked_once() -> None:
     async def story() -> Answer[str]:
         call = ResilientCall(clock=now)

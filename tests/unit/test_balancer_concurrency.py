@@ -10,6 +10,7 @@ from balancer.concurrency import (
     BEGIN,
     LEAST,
     PATIENCE_SECONDS,
+    RUSH_PATIENCE_SECONDS,
     TARGET_SECONDS,
     ConcurrencyLimit,
     LoadReport,
@@ -94,8 +95,9 @@ def overloaded(seconds: float, *, sent_before: float = 0.1) -> ConcurrencyLimit:
 
 def test_a_moment_without_answers_ends_no_overload():
     limit = overloaded(0.6)
+    before = limit.limit
     for tick in range(6, 14):
-        assert limit.adjust(100, tick / 10) == BEGIN
+        assert limit.adjust(100, tick / 10) == before
     limit.reported(LoadReport(1.0), 1.0, 1.4)
     assert limit.adjust(100, 1.4) < 100
 
@@ -119,8 +121,22 @@ def test_it_grows_only_as_fast_as_that_is_felt():
     for tick in range(1, 20):
         limit.reported(LoadReport(0.0), tick / 10, tick / 10)
         limits.append(limit.adjust(limit.limit, tick / 10))
-    assert sorted(set(limits)) == [256, 384, 576, 864, MOST]
-    assert min(map(limits.count, (384, 576, 864))) >= 2
+    assert sorted(set(limits)) == [BEGIN, 2 * BEGIN, 4 * BEGIN, 8 * BEGIN, MOST]
+    assert min(limits.count(BEGIN << step) for step in (1, 2, 3)) >= 2
+
+
+def test_in_a_rush_it_does_not_grow_and_the_first_cut_comes_sooner():
+    limit = ConcurrencyLimit(MOST)
+    limit.reported(LoadReport(0.0), 0.0, 0.0)
+    limit.adjust(0, 0.0)
+    for tick in range(1, 20):
+        limit.reported(LoadReport(0.0), tick / 10, tick / 10)
+        assert limit.adjust(BEGIN, tick / 10, rush=True) == BEGIN
+    for now in (2.0, 2.1, 2.2, 2.3, 2.4):
+        limit.reported(LoadReport(1.0), now - 0.05, now)
+        limit.adjust(BEGIN, now, rush=True)
+    assert limit.limit < BEGIN
+    assert RUSH_PATIENCE_SECONDS < PATIENCE_SECONDS
 
 
 def test_a_slow_dependency_is_no_overload():

@@ -13,6 +13,15 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 END_OF_HEAD = b"\r\n\r\n"
 
+_listening: set[asyncio.AbstractServer] = set()
+
+
+def close_all() -> None:
+    """No backend of this process accepts connections any more."""
+    for server in _listening:
+        server.close()
+    _listening.clear()
+
 
 def answers(data: bytes) -> Script:
     """Sends `data` for each request and keeps the connection."""
@@ -56,6 +65,7 @@ class ScriptedBackend:
 
     async def start(self) -> ScriptedBackend:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        _listening.add(self._server)
         self.port = self._server.sockets[0].getsockname()[1]
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -68,6 +78,7 @@ class ScriptedBackend:
     async def stop(self) -> None:
         """Refuse connections from now on and reset those that are open."""
         self._server.close()
+        _listening.discard(self._server)
         for task in list(self._tasks):
             task.cancel()
         for writer in list(self._writers):

@@ -9,7 +9,7 @@ from balancer.concurrency import BEGIN
 from tests.balancer_process import BalancerProcess, Load, balancer, eventually
 from tests.scripted_backend import ScriptedBackend
 
-CLIENTS = 150  # more than a strained backend may have
+CLIENTS = 100  # more than a strained backend may have, fewer than one at rest
 
 
 class Waiting:

@@ -48,7 +48,7 @@ class ConcurrencyLimit:
     def __init__(self, most: int) -> None:
         self._most = most
         self._least = min(LEAST, most)
-        self._begin = min(BEGIN, most)
+        self._begin = float(min(BEGIN, most))
         self._limit = float(most)
         self._told = False
         self._strain = _Mean()
@@ -77,18 +77,22 @@ class ConcurrencyLimit:
         if sent >= self._cut_at:
             self._strain_since_cut.add(waited)
 
-    def adjust(self, in_flight: int, now: float, *, rush: bool = False) -> int:
+    def adjust(
+        self, in_flight: int, now: float, *, rush: bool = False, stands_for: float = 1.0
+    ) -> int:
         """The limit from now on; called by the coarse timer.
 
         Args:
             in_flight: requests that the backend has now.
             rush: far more requests come than before.
+            stands_for: how many backends' work comes to it, at least 1.0.
         """
+        self._stand_for(stands_for)
         patience = RUSH_PATIENCE_SECONDS if rush else PATIENCE_SECONDS
         strain, since_cut = self._strain.take(), self._strain_since_cut.take()
         if strain is not None and not self._told:
             self._told = True
-            self._limit = float(max(self._begin, min(self._most, 2 * in_flight)))
+            self._limit = max(self._begin, min(self._most, 2.0 * in_flight))
         if strain is not None:
             # Capped, so that one bad look is forgotten with the next two good ones.
             self._lately += _WEIGHT * (min(strain, 2.0) - self._lately)
@@ -107,6 +111,13 @@ class ConcurrencyLimit:
                 self._used_since = now
             self._limit = limit
         return self.limit
+
+    def _stand_for(self, backends: float) -> None:
+        """Where the others are away their room is here: a moment's queue is as much longer."""
+        begin = min(BEGIN * backends, self._most)
+        if self._begin <= self._limit < begin and self._above_since is None:
+            self._limit = begin
+        self._begin = begin
 
     def _rested(self, in_flight: int, strain: float | None, now: float, rush: bool) -> float:
         limit = self._limit

@@ -97,11 +97,14 @@ class BackendGroup:
 
     def tick(self, now: float, *, rush: bool) -> None:
         """Called by the coarse timer. `rush`: far more requests come than before."""
+        stands_for = self._stands_for()
         for backend in self.backends:
             if backend.outlier.advance(now) and backend.ejected:
                 backend.ejected = False
                 say(f"backend {backend.label} gets requests again")
-            backend.max_in_flight = backend.concurrency.adjust(backend.in_flight, now, rush=rush)
+            backend.max_in_flight = backend.concurrency.adjust(
+                backend.in_flight, now, rush=rush, stands_for=stands_for
+            )
             pool = self.pools[backend]
             if backend.draining:
                 pool.close()
@@ -111,6 +114,11 @@ class BackendGroup:
                 self._forget(backend)
             else:
                 self._counts.backend(backend)
+
+    def _stands_for(self) -> float:
+        """How many backends' work each of those in service gets."""
+        wanted = [backend for backend in self.backends if not backend.draining]
+        return len(wanted) / max(1, sum(backend.in_service for backend in wanted))
 
     def _forget(self, backend: Backend) -> None:
         self._selection.adopt(other for other in self.backends if other is not backend)

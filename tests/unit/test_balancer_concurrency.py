@@ -139,6 +139,24 @@ def test_in_a_rush_it_does_not_grow_and_the_first_cut_comes_sooner():
     assert RUSH_PATIENCE_SECONDS < PATIENCE_SECONDS
 
 
+def test_who_stands_for_others_has_their_room_at_once_and_only_as_long_as_they_are_away():
+    limit = ConcurrencyLimit(MOST)
+    told = []
+    for tick, stands_for in enumerate((1.0, 1.0, 2.0, *[1.0] * 20)):
+        limit.reported(LoadReport(0.0), tick / 10, tick / 10)
+        told.append(limit.adjust(0, tick / 10, stands_for=stands_for))
+    assert told[1:3] == [BEGIN, 2 * BEGIN]
+    assert told[-1] == BEGIN
+
+
+def test_who_has_too_much_to_do_gets_no_more_because_others_are_away():
+    limit = overloaded(PATIENCE_SECONDS + 0.5)
+    low = limit.limit
+    now = PATIENCE_SECONDS + 0.6
+    limit.reported(LoadReport(1.0), now, now)
+    assert limit.adjust(low, now, stands_for=2.0) <= low
+
+
 def test_a_slow_dependency_is_no_overload():
     backend = Backend(capacity=2000, waiting=1.0)
     for _ in range(100):

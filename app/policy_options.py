@@ -13,6 +13,7 @@ from .arguments import Function, option
 from .resilience import (
     ATTEMPT_FLOOR,
     BreakerPolicy,
+    BrownoutPolicy,
     BudgetPolicy,
     CallPolicy,
     HedgePolicy,
@@ -33,6 +34,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=_DEADLINE,
         default=_CALL.deadline,
         help="Seconds after which the fallback is given, whatever was tried.",
+    ),
+    option(
+        "--upstream-busy-deadline",
+        type=Number(0, 60),
+        default=BrownoutPolicy().deadline,
+        help="The same while this process has too much to do, at least 10 x p95 of successes."
+        " 0 = no difference.",
     ),
     option(
         "--upstream-attempt-timeout",
@@ -178,6 +186,7 @@ def call_policy(options: Mapping[str, Any]) -> CallPolicy:
             per_second=options["upstream_budget_floor"],
             enabled=options["upstream_budget"] == "on",
         ),
+        brownout=BrownoutPolicy(options["upstream_busy_deadline"]),
         breaker=breaker if options["upstream_breaker"] == "on" else None,
         stale=options["upstream_stale"],
     )

@@ -23,7 +23,6 @@ from math import inf
 TARGET_SECONDS = 0.06  # from one end to the other, well below what a request may take
 LOOP_TARGET_SECONDS = 0.012  # in the backend's event loop, which a request goes through many times
 PATIENCE_SECONDS = 1.0  # above the target before the first cut: what a killed worker leaves fits
-RUSH_PATIENCE_SECONDS = 0.1  # the same while far more requests come than before
 LEAST = 24  # more than the work of an instance that is starved of CPUs gets done in a target
 BEGIN = 112  # of a backend that says how long work waits: at 1,000 answers a second 0.11 s of them
 _STEEPEST = 0.3  # of the limit stays at least; what is told is a moment old
@@ -88,14 +87,14 @@ class ConcurrencyLimit:
             stands_for: how many backends' work comes to it, at least 1.0.
         """
         self._stand_for(stands_for)
-        patience = RUSH_PATIENCE_SECONDS if rush else PATIENCE_SECONDS
+        patience, weight = (0.0, 1.0) if rush else (PATIENCE_SECONDS, _WEIGHT)
         strain, since_cut = self._strain.take(), self._strain_since_cut.take()
         if strain is not None and not self._told:
             self._told = True
             self._limit = max(self._begin, min(self._most, 2.0 * in_flight))
         if strain is not None:
             # Capped, so that one bad look is forgotten with the next two good ones.
-            self._lately += _WEIGHT * (min(strain, 2.0) - self._lately)
+            self._lately += weight * (min(strain, 2.0) - self._lately)
             if self._lately <= 1:
                 self._above_since = None
             elif self._above_since is None:

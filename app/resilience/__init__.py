@@ -10,6 +10,7 @@ clock and its dice as arguments. It wraps any async function::
 from .backoff import FullJitter
 from .board import Board
 from .breaker import BreakerPolicy, BreakerState, Permit, Phase
+from .brownout import BrownoutPolicy
 from .budget import BudgetPolicy
 from .call import PROBE_EXTRAS, Answer, CallPolicy, ResilientCall
 from .deadline import ATTEMPT_FLOOR, Deadline, parse_remainder
@@ -40,6 +41,7 @@ __all__ = [
     "Board",
     "BreakerPolicy",
     "BreakerState",
+    "BrownoutPolicy",
     "BudgetPolicy",
     "CallPolicy",
     "Deadline",

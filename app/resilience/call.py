@@ -9,7 +9,7 @@
    the breaker, so that a call that is refused spends nothing;
 5. **attempt**: one request with what is left of the deadline.
 
-The concurrency limit stands before all this, where requests come in (`app/admission.py`): work
+The concurrency limit stands before all this, where requests come in (`app/observe.py`): work
 that is too much must be refused before any of it is done.
 """
 
@@ -21,12 +21,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Generic, TypeVar, cast
 
 import tenacity
 
 from .board import Board
 from .breaker import BreakerPolicy, Permit
+from .brownout import BrownoutPolicy
 from .budget import BudgetPolicy
 from .deadline import Deadline
 from .guard import Guard
@@ -46,6 +48,7 @@ FAIR = 0.5
 # may retry and hedge so many times. None at all would let half of the probes of a service that is
 # back, with its stock faults, report it dead.
 PROBE_EXTRAS = 2
+_LOOK = 0.1  # seconds after which a call that waits sees whether there is too much to do now
 _OWN_WAITS = 2  # of an attempt, in the event loop
 
 
@@ -63,6 +66,7 @@ class CallPolicy:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     hedge: HedgePolicy = field(default_factory=HedgePolicy)
     budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    brownout: BrownoutPolicy = field(default_factory=BrownoutPolicy)
     breaker: BreakerPolicy | None = field(default_factory=BreakerPolicy)
     stale: float = 0.0
 
@@ -83,6 +87,7 @@ class Answer(Generic[T]):
 class _Terms:
     """What one call may do."""
 
+    began: float
     deadline: Deadline
     retry: RetryPolicy
     hedges: int
@@ -217,8 +222,9 @@ class ResilientCall:
         except AttemptError:
             # A caller that came with too little time says nothing about the service.
             impatient = deadline.expires < now + min(self.policy.deadline, FAIR)
-            out_of_time = trace.reason is FallbackReason.DEADLINE
-            verdict = Verdict.IGNORED if impatient and out_of_time else Verdict.FAILURE
+            out_of_time = trace.reason is FallbackReason.DEADLINE and impatient
+            busy = trace.reason is FallbackReason.BUSY
+            verdict = Verdict.IGNORED if out_of_time or busy else Verdict.FAILURE
             raise
         finally:
             self.guard.ended(permit, verdict, self._clock())
@@ -233,7 +239,8 @@ class ResilientCall:
             retry = replace(retry, retries=min(retry.retries, PROBE_EXTRAS))
             hedges = min(hedges, PROBE_EXTRAS)
             deadline = Deadline(min(deadline.expires, now + self.policy.breaker.probe_timeout))
-        return _Terms(deadline, retry, hedges, self.guard.hedge_delay(now) if hedges else 0.0)
+        delay = self.guard.hedge_delay(now) if hedges else 0.0
+        return _Terms(now, deadline, retry, hedges, delay)
 
     async def _attempts(self, attempt: AttemptFunction[T], terms: _Terms, trace: Trace) -> T:
         expires = terms.deadline.expires
@@ -267,22 +274,31 @@ class ResilientCall:
 
     async def _watch(self, race: Race[T], terms: _Terms, trace: Trace) -> None:
         """Until an attempt has ended; hedges meanwhile. Raises AttemptError at the deadline."""
-        expires = terms.deadline.expires
         delay = terms.delay + _OWN_WAITS * self._lag()
         hedge_at = race.launched + delay
         while not race.has_result:
             now = self._clock()
+            deadline = self._deadline(terms, trace, now)
+            expires = deadline.expires
             if now >= expires:
-                trace.reason = FallbackReason.DEADLINE
+                trace.reason = _out_of_time(terms, deadline)
                 raise AttemptError(Outcome.TIMEOUT, "no answer within the deadline")
             if trace.hedges >= terms.hedges:
                 hedge_at = expires
             elif now >= hedge_at:
-                if terms.deadline.allows(now) and self.guard.may_spend(now, trace.probe):
+                if deadline.allows(now) and self.guard.may_spend(now, trace.probe):
                     trace.hedges += 1
                     race.launch(Kind.HEDGE)
                 hedge_at = now + delay
-            await race.wait(min(hedge_at, expires) - now)
+            await race.wait(min(hedge_at, expires, now + _LOOK) - now)
+
+    def _deadline(self, terms: _Terms, trace: Trace, now: float) -> Deadline:
+        """An earlier one while this process has too much to do, but for who probes for all."""
+        brief = inf
+        if not trace.probe:
+            brief = self.policy.brownout.seconds(self._worst_lag(), self.guard.p95(now))
+        expires = terms.began + brief
+        return Deadline(expires) if expires < terms.deadline.expires else terms.deadline
 
     async def _retry(self, race: Race[T], terms: _Terms, trace: Trace) -> T:
         """From the first failure on, which the race holds."""
@@ -294,14 +310,19 @@ class ResilientCall:
         def stop(state: tenacity.RetryCallState) -> bool:
             nonlocal paid
             now = self._clock()
-            reason = self._give_up(_failure(state), state.upcoming_sleep, terms, trace, now)
+            deadline = self._deadline(terms, trace, now)
+            reason = terms.retry.give_up(
+                _failure(state), len(trace.retried), state.upcoming_sleep, deadline, now
+            )
+            if reason is FallbackReason.DEADLINE:
+                reason = _out_of_time(terms, deadline)
             if reason is None and not paid:
                 paid = self.guard.may_spend(now, trace.probe)
                 reason = None if paid else FallbackReason.BUDGET
             trace.reason = reason
             if reason in (None, FallbackReason.NOT_RETRYABLE):
                 return reason is not None
-            return not (race.under_way and terms.deadline.allows(now))
+            return not (race.under_way and deadline.allows(now))
 
         async def sleep(seconds: float) -> None:
             if trace.reason is None:
@@ -330,10 +351,9 @@ class ResilientCall:
         )
         return cast(T, await retrying(again, []))
 
-    def _give_up(
-        self, failure: AttemptError, wait: float, terms: _Terms, trace: Trace, now: float
-    ) -> FallbackReason | None:
-        return terms.retry.give_up(failure, len(trace.retried), wait, terms.deadline, now)
+
+def _out_of_time(terms: _Terms, deadline: Deadline) -> FallbackReason:
+    return FallbackReason.DEADLINE if deadline is terms.deadline else FallbackReason.BUSY
 
 
 def _failure(state: tenacity.RetryCallState) -> AttemptError:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 _UNGUARDED = Permit(-1)
 _ANYWAY: Permit | None = _UNGUARDED
+_UNKNOWN: float | None = None
 
 
 def _or(otherwise: T) -> Callable[[Callable[..., T]], Callable[..., T]]:
@@ -115,6 +116,11 @@ class Guard:
     @_or(0.250)
     def hedge_delay(self, now: float) -> float:
         return self.hedge.delay(self.board.p95(now))
+
+    @_or(_UNKNOWN)
+    def p95(self, now: float) -> float | None:
+        """Of successes, in seconds; None while too few are known."""
+        return self.board.p95(now)
 
     @_or(None)
     def took(self, seconds: float, now: float) -> None:

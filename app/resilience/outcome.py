@@ -78,6 +78,7 @@ class FallbackReason(StrEnum):
     NOT_RETRYABLE = "not_retryable"
     RETRIES_EXHAUSTED = "retries_exhausted"
     DEADLINE = "deadline"
+    BUSY = "busy"  # the deadline of one who has too much to do
     BREAKER_OPEN = "breaker_open"
     BUDGET = "budget"
 

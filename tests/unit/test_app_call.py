@@ -13,11 +13,14 @@ import pytest
 from app.resilience import (
     Answer,
     AttemptError,
+    BrownoutPolicy,
     BudgetPolicy,
     CallPolicy,
     FallbackReason,
+    FullJitter,
     HedgePolicy,
     Outcome,
+    Phase,
     ResilientCall,
     Result,
     RetryPolicy,
@@ -313,6 +316,80 @@ def test_who_waits_in_our_own_event_loop_hedges_later() -> None:
 
     at_once = simulated(hedged_after(0.0))
     assert simulated(hedged_after(0.05)) == pytest.approx(at_once + 0.1, abs=0.02)
+
+
+class Busy:
+    """A call in a process that has had too much to do since `busy_at`."""
+
+    def __init__(self, policy: CallPolicy | None = None, busy_at: float = 0.0) -> None:
+        self._busy_at = busy_at
+        self.call = ResilientCall(policy or CallPolicy(), clock=now, worst_lag=self._lag)
+
+    def _lag(self) -> float:
+        return 0.1 if now() >= self._busy_at else 0.0
+
+    async def warm(self, seconds: float = 0.002) -> None:
+        for _ in range(30):
+            self.call.guard.took(seconds, now())
+        await asyncio.sleep(1.0)  # an estimate is kept for so long
+
+
+@pytest.mark.parametrize("attempt", [hang, failing(ERROR)])
+def test_who_has_too_much_to_do_gives_the_fallback_sooner(attempt: Any) -> None:
+    async def story() -> tuple[Answer[str], float]:
+        busy = Busy(CallPolicy(retry=RetryPolicy(retries=100, backoff=FullJitter(0.1, 0.2))))
+        await busy.warm()
+        began = now()
+        answer = await busy.call(attempt, lambda: "fallback")
+        return answer, now() - began
+
+    answer, took = simulated(story())
+    assert 0.05 < took <= 0.26
+    assert answer.trace.reason is FallbackReason.BUSY
+
+
+def test_what_is_under_way_when_there_becomes_too_much_to_do_ends_sooner_too() -> None:
+    async def story() -> float:
+        busy = Busy(busy_at=now() + 2.0)
+        await busy.warm()
+        began = now()
+        await busy.call(hang, lambda: "fallback")
+        return now() - began
+
+    assert simulated(story()) == pytest.approx(1.0, abs=0.11)
+
+
+def test_a_service_that_is_slow_by_nature_is_not_cut_off_by_a_busy_caller() -> None:
+    async def story() -> float:
+        busy = Busy()
+        await busy.warm(0.5)
+        began = now()
+        await busy.call(hang, lambda: "fallback")
+        return now() - began
+
+    assert simulated(story()) == pytest.approx(2.0, abs=0.01)
+
+
+def test_the_deadline_of_a_busy_caller_is_no_evidence_against_the_service() -> None:
+    async def story() -> Any:
+        busy = Busy()
+        await busy.warm()
+        for _ in range(30):
+            await busy.call(hang, lambda: "fallback")
+        return busy.call.guard.board.phase()
+
+    assert simulated(story()) == Phase.CLOSED
+
+
+def test_the_deadline_of_a_busy_caller_can_be_switched_off() -> None:
+    async def story() -> float:
+        busy = Busy(CallPolicy(brownout=BrownoutPolicy(deadline=0.0)))
+        await busy.warm()
+        began = now()
+        await busy.call(hang, lambda: "fallback")
+        return now() - began
+
+    assert simulated(story()) == pytest.approx(2.0, abs=0.01)
 
 
 def test_what_must_not_be_done_twice_is_asked_once() -> None:

@@ -10,7 +10,6 @@ from balancer.concurrency import (
     BEGIN,
     LEAST,
     PATIENCE_SECONDS,
-    RUSH_PATIENCE_SECONDS,
     TARGET_SECONDS,
     ConcurrencyLimit,
     LoadReport,
@@ -125,18 +124,15 @@ def test_it_grows_only_as_fast_as_that_is_felt():
     assert min(limits.count(BEGIN << step) for step in (1, 2, 3)) >= 2
 
 
-def test_in_a_rush_it_does_not_grow_and_the_first_cut_comes_sooner():
+def test_in_a_rush_it_does_not_grow_and_the_first_cut_comes_at_once():
     limit = ConcurrencyLimit(MOST)
     limit.reported(LoadReport(0.0), 0.0, 0.0)
     limit.adjust(0, 0.0)
     for tick in range(1, 20):
         limit.reported(LoadReport(0.0), tick / 10, tick / 10)
         assert limit.adjust(BEGIN, tick / 10, rush=True) == BEGIN
-    for now in (2.0, 2.1, 2.2, 2.3, 2.4):
-        limit.reported(LoadReport(1.0), now - 0.05, now)
-        limit.adjust(BEGIN, now, rush=True)
-    assert limit.limit < BEGIN
-    assert RUSH_PATIENCE_SECONDS < PATIENCE_SECONDS
+    limit.reported(LoadReport(1.0), 1.95, 2.0)
+    assert limit.adjust(BEGIN, 2.0, rush=True) < BEGIN
 
 
 def test_who_stands_for_others_has_their_room_at_once_and_only_as_long_as_they_are_away():

@@ -20,9 +20,6 @@ from .client import Client
 from .load import CONNECTIONS, OpenLoop, Plan
 from .recording import Recording
 
-# Clients have machines of their own; here they share it with what they measure. Needs root.
-NICE = -10
-
 
 async def generate(plan: Plan) -> None:
     stop = asyncio.Event()
@@ -36,7 +33,7 @@ async def generate(plan: Plan) -> None:
 def main() -> None:
     plan = Plan(**json.loads(os.read(sys.stdin.fileno(), 65536)))
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+        os.setpriority(os.PRIO_PROCESS, 0, plan.nice)  # below 0 needs root
     gc.freeze()  # a full collection among a hundred thousand answers would be a pause of ours
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(generate(plan))

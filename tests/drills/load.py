@@ -27,7 +27,8 @@ FLUSH = 0.1  # seconds between writes to the files
 class Plan:
     """What one generator does: `rate` requests a second to 127.0.0.1:`port`.
 
-    Answers go to `answers`, acknowledged writes to `ledger`; request n is sent with the id
+    `nice` is its priority: clients have machines of their own, here they share one with what they
+    measure. Answers go to `answers`, acknowledged writes to `ledger`; request n is sent with the id
     `NAME-n`, which is found again in the product's logs.
     """
 
@@ -37,6 +38,7 @@ class Plan:
     seed: int
     answers: str
     ledger: str
+    nice: int = 0
 
 
 class OpenLoop:

@@ -26,6 +26,8 @@ from .stack import DrillStack
 from .summary import summarise
 
 POLL = 0.1
+# Of the steady load, which tells what clients feel; a flood takes no more than what is flooded.
+PUNCTUAL = -10
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class _Run:
         contention = Contention(lambda: tree(os.getpid(), supervisor))
         self._progress.phase("before", settings.warm_up + settings.seconds)
         self._started = time.monotonic()
-        steady = self._start_load("steady", settings.rate, "BALANCER_PORT")
+        steady = self._start_load("steady", settings.rate, "BALANCER_PORT", PUNCTUAL)
         self._watch(steady, lambda: time.monotonic() > self._began_at)
         self._progress.phase("fault", self._drill.takes)
         self._drill.act(self._scene)
@@ -178,7 +180,7 @@ class _Run:
             load.poll()
             time.sleep(POLL)
 
-    def _start_load(self, name: str, rate: float, port: str) -> LoadProcess:
+    def _start_load(self, name: str, rate: float, port: str, nice: int = 0) -> LoadProcess:
         plan = Plan(
             name=f"{self._drill.name}-{name}",
             port=self._stack.ports[port],
@@ -186,6 +188,7 @@ class _Run:
             seed=self._settings.seed + len(self.loads),
             answers=str(self._folder / f"{name}.answers"),
             ledger=str(self._folder / f"{name}.ledger"),
+            nice=nice,
         )
         load = self.loads[name] = LoadProcess(plan)
         return load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from math import nan
 from typing import Literal, get_args
 
@@ -16,6 +17,13 @@ Shed = Literal["in_flight", "backends", "connections"]
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 _FAILURES: tuple[Failure, ...] = get_args(Failure)
 _SHED: tuple[Shed, ...] = get_args(Shed)
+
+# Answers of the balancer's own. Those to a head without a meaning have no method of their own, and
+# a connection too many has none yet.
+_OWN_TO_NO_METHOD = (400, 405, 408, 413, 414, 417, 431, 501, 503, 505)
+_USUAL_METHODS = (b"GET", b"POST")  # of the rest the series come with their first request
+_OWN_WITHOUT_BACKEND = (503,)
+_OF_BACKEND = (200, 502, 503, 504)  # 503 is an app that cannot serve now
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,12 @@ class Counts:
         self._overflow = recorder.counter(
             "balancer_requests_total", backend="none", method="_OTHER", status="_OTHER"
         )
+        for status in _OWN_TO_NO_METHOD:
+            recorder.counter(
+                "balancer_requests_total", backend="none", method="_OTHER", status=str(status)
+            )
+        for method, status in product(_USUAL_METHODS, _OWN_WITHOUT_BACKEND):
+            self._request_cell(("none", method, status))
         self._of_worker = recorder.counter("worker_requests_total", slot=str(slot))
         self._client_gone = recorder.counter("balancer_client_disconnects_total")
         self._retries = {
@@ -85,7 +99,8 @@ class Counts:
             return
         try:
             self._backends[label] = self._cells(label)
-            self._request_cell((label, b"GET", 200))
+            for method, status in product(_USUAL_METHODS, _OF_BACKEND):
+                self._request_cell((label, method, status))
             self._seconds_cell(label)
         except PageFullError:
             self._backends[label] = self._others = self._others or self._cells(None)

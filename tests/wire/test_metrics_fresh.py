@@ -79,6 +79,11 @@ KNOWN: dict[tuple[str, str], dict[str, set[str]]] = {
     ("app", "store_writes_total"): {"stored": set(Stored)},
     ("app", "worker_restarts_total"): {"reason": set(REASONS)},
     ("balancer", "worker_restarts_total"): {"reason": set(REASONS)},
+    ("balancer", "balancer_requests_total"): {
+        "backend": {"127.0.0.1:1", "127.0.0.1:2"},
+        "method": {"GET", "POST"},
+        "status": {"200", "502", "503", "504"},
+    },
     ("balancer", "balancer_retries_total"): {
         "reason": {"connect", "reset", "stale", "protocol", "timeout", "status"}
     },

@@ -190,7 +190,7 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
     if settings.max_body and length > settings.max_body:
         raise RefusedError(413, f"body longer than {settings.max_body} bytes")
     expect = known.get(b"expect", [])
-    if expect and [value.lower() for value in expect] != [b"100-continue"]:
+    if expect and not _continue_alone(expect):
         raise RefusedError(417, "only Expect: 100-continue is known")
     lines = [b"%b: %b\r\n" % field for field in kept]
     if framing == "length":
@@ -263,6 +263,13 @@ def _host(values: list[bytes] | None, parsed: ParsedRequest) -> bytes:
     return values[0]
 
 
+def _continue_alone(expect: list[bytes]) -> bool:
+    """It is a list (RFC 9110 10.1.1), and who says it twice says nothing else."""
+    return all(
+        one.strip(b" \t").lower() == b"100-continue" for one in b",".join(expect).split(b",")
+    )
+
+
 def _is_host(value: bytes) -> bool:
     found = _HOST.fullmatch(value)
     return found is not None and int(found[1] or 0) <= 65535
@@ -282,8 +289,9 @@ def _target(parsed: ParsedRequest, host: bytes) -> tuple[bytes, bytes]:
         return target, host
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute and _is_host(absolute[1]):
-        path = absolute[2] or b"/"
-        return (path if path.startswith(b"/") else b"/" + path), absolute[1]
+        nothing = b"*" if parsed.method == b"OPTIONS" else b"/"  # RFC 9112 3.2.4
+        path = absolute[2] or nothing
+        return (b"/" + path if path.startswith(b"?") else path), absolute[1]
     raise RefusedError(400, "target must be a path")
 
 

@@ -11,7 +11,7 @@ from .forwarding import Network
 Policy = Literal["round-robin", "least-requests"]
 
 MOST_WEIGHT = 100
-MOST_BACKENDS = 64  # each has about thirty series in the metrics
+MOST_BACKENDS = 64  # each has about forty series in the metrics
 
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
 

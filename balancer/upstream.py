@@ -53,9 +53,10 @@ class BackendConnection(asyncio.Protocol):
     def __init__(self, pool: ConnectionPool) -> None:
         self.pool = pool
         self.receiver: Receiver | None = None
+        self.counted = False  # among the pool's open connections
         self.used = False  # has carried an answer: a close before the next may be mere idleness
         self.idle_since = 0.0
-        self._closed = False
+        self.closed = False
         self._held = False
         self._fields: list[Field] = []
         self._reason = b""
@@ -91,7 +92,7 @@ class BackendConnection(asyncio.Protocol):
         self.receiver = None
         if self._held:
             self.hold(False)
-        if self._reusable and not self._closed and not self.transport.is_closing():
+        if self._reusable and not self.closed and not self.transport.is_closing():
             self.used = True
             if self._head is not None and self._head.body_end == "none":
                 self._new_parser()  # it may be waiting for a body that HEAD does not have
@@ -101,14 +102,13 @@ class BackendConnection(asyncio.Protocol):
 
     def close(self) -> None:
         self.receiver = None
-        if not self._closed:
+        if not self.closed:
             self.transport.abort()
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        self.pool.opened(self)
 
     def data_received(self, data: bytes) -> None:
         receiver = self.receiver
@@ -150,7 +150,7 @@ class BackendConnection(asyncio.Protocol):
             receiver.response_end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closed = True
+        self.closed = True
         self.pool.lost(self)
         receiver, self.receiver = self.receiver, None
         if receiver is not None:
@@ -194,7 +194,8 @@ class BackendConnection(asyncio.Protocol):
             return
         if self._head_bytes > MAX_ANSWER_HEAD and self._fields_size() > MAX_ANSWER_HEAD:
             raise BadResponseError("head too large")
-        if self._parser.get_http_version() not in ("1.0", "1.1"):
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
             raise BadResponseError("version of the answer is neither 1.0 nor 1.1")
         head = read(
             status,
@@ -203,6 +204,8 @@ class BackendConnection(asyncio.Protocol):
             request_method=self.receiver.method,
             keep_alive=self._parser.should_keep_alive(),
         )
+        if head.body_end == "chunked" and version == "1.0":  # RFC 9112 6.1
+            raise BadResponseError("chunked in HTTP/1.0")
         self._head = head
         self._head_bytes = 1  # it is read, and what came with it was body
         self._in_body = True
@@ -278,6 +281,10 @@ class ConnectionPool:
         _transport, connection = await loop.create_connection(
             lambda: BackendConnection(self), address.host, address.port
         )
+        # Not when it is made: of one that is given up in that moment uvloop tells no end.
+        if not connection.closed:
+            connection.counted = True
+            self.open_connections += 1
         return connection
 
     def keep(self, connection: BackendConnection) -> None:
@@ -301,11 +308,8 @@ class ConnectionPool:
             connection.close()
         self._idle.clear()
 
-    def opened(self, connection: BackendConnection) -> None:
-        self.open_connections += 1
-
     def lost(self, connection: BackendConnection) -> None:
-        self.open_connections -= 1
+        self.open_connections -= connection.counted
         self.discard(connection)
 
 

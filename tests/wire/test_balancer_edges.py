@@ -59,6 +59,27 @@ async def test_a_body_that_drips_is_refused_though_it_never_stands_still():
     await backend.stop()
 
 
+async def test_a_body_that_comes_after_a_pause_that_was_too_long_is_no_request():
+    """Desynchronisation by pauses: who gives the body up must not read it as what comes next."""
+    late = b"GET /late HTTP/1.1\r\nHost: d\r\n\r\n"
+    backend = await ScriptedBackend().start()
+    async with running(backend.address, body_timeout=0.3) as balancer:
+        for framing, body in (
+            (b"Content-Length: %d" % len(late), late),
+            (b"Transfer-Encoding: chunked", b"0\r\n\r\n" + late),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: d\r\n%b\r\n\r\n" % framing)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            writer.write(body)
+            answer += await reader.read()
+            writer.close()
+            assert answer.count(b"HTTP/1.1 ") == 1
+            assert b"\r\nConnection: close\r\n" in answer
+        assert not [head for head in backend.heads if head.startswith(b"GET /late")]
+    await backend.stop()
+
+
 async def test_a_body_that_the_backend_does_not_take_is_not_the_clients_fault():
     backend = await ScriptedBackend(never_answers).start()
     async with running(backend.address, body_timeout=0.5, max_body=0) as balancer:

@@ -357,6 +357,20 @@ async def test_a_client_that_goes_away_stops_the_work_at_the_backend_and_is_nobo
     await backend.stop()
 
 
+async def test_connections_given_up_while_they_are_made_are_not_counted_as_open():
+    backend = await ScriptedBackend().start()
+    async with running(backend.address) as balancer:
+        for _ in range(150):
+            _reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+            writer.write(GET)
+            await asyncio.sleep(0)
+            writer.transport.abort()
+        pool = balancer.proxy.pools[balancer.proxy.backends[0]]
+        await eventually(lambda: not balancer.proxy.clients, "all are gone")
+        await backend.stop()
+        await eventually(lambda: pool.open_connections == 0, "none is open")
+
+
 async def test_health_checks_take_a_backend_out_and_bring_it_back():
     sick, alive = await ScriptedBackend().start(), await ScriptedBackend().start()
     async with running(sick.address, alive.address, checks=True) as balancer:

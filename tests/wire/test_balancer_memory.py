@@ -152,12 +152,14 @@ async def open_and_close(port: int, count: int) -> None:
 async def test_connections_opened_and_closed_again_and_again_leave_memory_flat(tmp_path: Path):
     backend = await ScriptedBackend().start()
     options = f"--health-path off --max-connections {CONNECTIONS + 100}"
-    async with balancer(tmp_path, backend, options=options) as door:
-        worker = psutil.Process(door.workers()[0])
-        files, after = worker.num_fds(), []
-        for _wave in range(3):
-            await open_and_close(door.port, CONNECTIONS)
-            await eventually(lambda: worker.num_fds() < files + 70, "connections are closed")
-            after.append(worker.memory_full_info().pss)
-        assert after[2] <= after[0] * 1.03
-    await backend.stop()
+    try:
+        async with balancer(tmp_path, backend, options=options) as door:
+            worker = psutil.Process(door.workers()[0])
+            files, after = worker.num_fds(), []
+            for _wave in range(4):
+                await open_and_close(door.port, CONNECTIONS)
+                await eventually(lambda: worker.num_fds() < files + 70, "connections are closed")
+                after.append(worker.memory_full_info().pss)
+            assert after[3] <= after[1] * 1.03  # the first wave takes the memory for so many
+    finally:
+        await backend.stop()  # a loop with an open server would never close

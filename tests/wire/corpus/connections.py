@@ -39,6 +39,11 @@ CASES = [
     stops("proxy-authorization", b"Proxy-Authorization: Basic x\r\n", rule="9110 11.7.2"),
     stops("upgrade-h2c", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
           b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n", rule="9110 7.8: never passed on"),
+    stops("upgrade-h2c-with-settings-unnamed", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+          b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n", rule="9110 7.8"),
+    stops("upgrade-to-tls", b"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n", rule="2817 3"),
+    stops("own-fields-named", b"Connection: X-Request-Id, Traceparent, X-Forwarded-Proto, Via\r\n",
+          rule="9110 7.6.1: our own are added after"),
     stops("upgrade-without-connection", b"Upgrade: h2c\r\n", rule="9110 7.8"),
     stops("upgrade-to-something", b"Connection: Upgrade\r\nUpgrade: foo/2\r\n", rule="9110 7.8"),
     stops("forwarded-for-forged", b"X-Forwarded-For: 6.6.6.6\r\n", rule="7239 8.1: replaced"),
@@ -97,6 +102,20 @@ CASES = [
         (forwarded(b"POST / HTTP/1.1", b"Content-Length: 5", body=b"hello"),),
         "9110 10.1.1: ignored in HTTP/1.0",
         closes=True,
+    ),
+    Case(
+        "expect-continue-twice",
+        b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 5\r\n\r\nhello",
+        (100, forwarded(b"POST / HTTP/1.1", b"Content-Length: 5", body=b"hello")),
+        "9110 10.1.1: a list",
+    ),
+    Case(
+        "expect-continue-twice-in-one",
+        b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue , 100-continue\r\n"
+        b"Content-Length: 5\r\n\r\nhello",
+        (100, forwarded(b"POST / HTTP/1.1", b"Content-Length: 5", body=b"hello")),
+        "9110 10.1.1",
     ),
     Case("expect-continue-without-body", HEAD + b"Expect: 100-continue\r\n\r\n", (GET,),
          "9110 10.1.1: nothing to wait for"),

@@ -212,6 +212,13 @@ CASES = [
         "9110 5.1: names are compared whole",
     ),
     # Both
+    Case(
+        "both-in-1.0",
+        b"POST / HTTP/1.0\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + CHUNKS,
+        (400,),
+        "9112 6.1",
+    ),
     both("length-then-coding", b"Content-Length: 5\r\nTransfer-Encoding: chunked", CHUNKS),
     both("coding-then-length", b"Transfer-Encoding: chunked\r\nContent-Length: 5", CHUNKS),
     both(

@@ -85,6 +85,25 @@ CASES = [
         "9112 3.2.4",
     ),
     Case(
+        "target-options-absolute",
+        b"OPTIONS http://b:81 HTTP/1.1\r\nHost: a\r\n\r\n",
+        (forwarded(b"OPTIONS * HTTP/1.1", host=b"b:81"),),
+        "9112 3.2.4: the last proxy MUST send *",
+    ),
+    Case(
+        "target-options-absolute-root",
+        b"OPTIONS http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        (forwarded(b"OPTIONS / HTTP/1.1", host=b"b"),),
+        "9112 3.2.4: only without a path",
+    ),
+    Case(
+        "target-options-absolute-query",
+        b"OPTIONS http://b?c HTTP/1.1\r\nHost: a\r\n\r\n",
+        (forwarded(b"OPTIONS /?c HTTP/1.1", host=b"b"),),
+        "9112 3.2.4: nor a query",
+    ),
+    Case("target-asterisk-with-post", b"POST * HTTP/1.1\r\nHost: a\r\n\r\n", (400,), "9112 3.2.4"),
+    Case(
         "target-absolute-bad-host-field",
         b"GET http://a/ HTTP/1.1\r\nHost: b c\r\n\r\n",
         (400,),

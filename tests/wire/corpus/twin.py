@@ -75,6 +75,9 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
         "target-absolute-port-too-big",
         "target-absolute-ftp",
         "target-absolute-in-1.0-without-host",
+        "target-options-absolute",
+        "target-options-absolute-root",
+        "target-options-absolute-query",
     ),
     "NGINX refuses `OPTIONS *`, which 9112 3.2.4 has.": ("target-options-asterisk",),
     "Where no Host came, NGINX sends none on in HTTP/1.1; a backend may refuse that.": (
@@ -179,12 +182,14 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
         "hop-trailer",
         "hop-proxy-authorization",
         "hop-upgrade-h2c",
+        "hop-upgrade-h2c-with-settings-unnamed",
     ),
     "NGINX ignores `Expect` but for 100-continue, where 9110 10.1.1 has 417.": (
         "expect-other",
         "expect-continue-and-other",
         "expect-empty",
     ),
+    "NGINX refuses a second `Expect`; 9110 10.1.1 makes a list of it.": ("expect-continue-twice",),
 }
 BY_NAME = {name: reason for reason, names in DIFFERENCES.items() for name in names}
 # NGINX takes a half-closed client for gone, unless its backend has answered before it looks: so

@@ -148,6 +148,10 @@ CASES: list[UpstreamCase] = [
                  "9110 15.6.1"),
     UpstreamCase("whole-503", b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\nno",
                  (503, b"no"), "9110 15.6.4"),
+    whole("fields-named", OK + b"Connection: Content-Length, X\r\nX: y\r\n" + LENGTH_2, b"ok",
+          "9110 7.6.1: the body keeps its length"),
+    whole("coding-named", OK + b"Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n"
+          b"2\r\nok\r\n0\r\n\r\n", b"ok", "9110 7.6.1"),
     # Status lines
     bad("ssh", b"SSH-2.0-OpenSSH_9.2\r\n", "9112 4"),
     bad("tls-alert", b"\x15\x03\x01\x00\x02\x02\x46", "9112 4"),
@@ -248,6 +252,8 @@ CASES: list[UpstreamCase] = [
     length("nul", b"Content-Length: 2\x00", "9110 5.5"),
     coding("with-length", b"Content-Length: 2\r\nTransfer-Encoding: chunked", "9112 6.3"),
     coding("with-length-after", b"Transfer-Encoding: chunked\r\nContent-Length: 2", "9112 6.3"),
+    bad("coding-in-1.0", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        "9112 6.1: faulty in HTTP/1.0"),
     coding("gzip", b"Transfer-Encoding: gzip", "9112 6.1: no client asked for it"),
     coding("gzip-chunked", b"Transfer-Encoding: gzip, chunked", "9112 6.1"),
     coding("identity", b"Transfer-Encoding: identity", "9112 7"),

@@ -62,21 +62,30 @@ class Side:
         return self.contender.name
 
 
-def measure(bench: Bench, case: str, sides: Sequence[Side], load: Cpus | None = None) -> None:
+def measure(
+    bench: Bench,
+    case: str,
+    sides: Sequence[Side],
+    load: Cpus | None = None,
+    *,
+    rounds: int | None = None,
+) -> None:
     """Every round asks each side once, one after the other: A B A B.
 
     Args:
         load: where wrk runs, if not on the CPU of the load.
+        rounds: how many, if not as many as everywhere.
     """
     cpus = bench.cores.load if load is None else load
     effort = bench.effort
+    rounds = rounds or effort.wrk_rounds
     for side in sides:
         if effort.wrk_warmup:
             bench.step(f"{case}: {side.title}, warm-up")
             run_wrk(bench, side.contender.port, side.request, effort.wrk_warmup, cpus)
-    for number in range(1, effort.wrk_rounds + 1):
+    for number in range(1, rounds + 1):
         for side in sides:
-            bench.step(f"{case}: {side.title}, round {number} of {effort.wrk_rounds}")
+            bench.step(f"{case}: {side.title}, round {number} of {rounds}")
             _sample(bench, case, side, cpus)
             bench.trim_logs()
 

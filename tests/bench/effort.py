@@ -21,6 +21,7 @@ class Effort:
     wrk_rounds: int
     wrk_seconds: int
     wrk_warmup: int
+    cost_pairs: int  # of programs started anew, where a difference of a few percent is looked for
     paced_seconds: float
     paced_warmup: float
     resilience_rounds: int
@@ -48,6 +49,7 @@ QUICK = Effort(
     wrk_rounds=1,
     wrk_seconds=1,
     wrk_warmup=0,
+    cost_pairs=1,
     paced_seconds=0.5,
     paced_warmup=0.1,
     resilience_rounds=1,
@@ -67,6 +69,7 @@ STANDARD = Effort(
     wrk_rounds=3,
     wrk_seconds=1,
     wrk_warmup=1,
+    cost_pairs=2,
     paced_seconds=0.8,
     paced_warmup=0.2,
     resilience_rounds=2,
@@ -84,6 +87,7 @@ FULL = Effort(
     wrk_rounds=9,
     wrk_seconds=4,
     wrk_warmup=2,
+    cost_pairs=12,
     paced_seconds=5.0,
     paced_warmup=0.5,
     resilience_rounds=5,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..asking import answers
 from ..bench import Bench, free_port
 from ..cores import Cpus
-from . import Contender
+from . import Contender, uncounted
 
 NAME = "ours"
 
@@ -19,17 +19,20 @@ def start(
     path: str = "/100B",
     cpus: Cpus | None = None,
     options: Sequence[str] = ("--health-path", "off"),
+    counted: bool = True,
 ) -> Contender:
     """In front of these ports; ready when `path` is answered.
 
     Args:
         cpus: where it runs, if not on those of what is measured.
+        counted: false for the same program without its metrics.
     """
     folder, port = bench.folder / f"balancer-{free_port()}", free_port()
     folder.mkdir()
     log = folder / "access.jsonl"
+    module = ("balancer",) if counted else (uncounted.MODULE, "balancer")
     command: list[str] = [
-        sys.executable, "-m", "balancer", "--listen", f"127.0.0.1:{port}",
+        sys.executable, "-m", *module, "--listen", f"127.0.0.1:{port}",
         "--admin", f"127.0.0.1:{free_port()}", "--access-log", str(log),
         "--metrics-file", str(folder / "metrics"), "--run-dir", str(folder), *options,
     ]  # fmt: skip
@@ -37,4 +40,4 @@ def start(
         command += ["--backend", f"127.0.0.1:{backend}"]
     program = bench.start("balancer", command, cpus=bench.cores.measured if cpus is None else cpus)
     program.wait_until(answers(port, path))
-    return Contender(NAME, port, (program.tree,), log)
+    return Contender(NAME if counted else uncounted.NAME, port, (program.tree,), log)

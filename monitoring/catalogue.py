@@ -128,6 +128,13 @@ METRICS: tuple[Metric, ...] = (
     ),
     Metric("redis_shard_up", "gauge", "1 when the shard answers.", ("shard",), merge="max"),
     Metric(
+        "redis_shard_takes_writes",
+        "gauge",
+        "0 while a shard is known to take no writes: absent, full, read-only, still loading.",
+        ("shard",),
+        merge="min",
+    ),
+    Metric(
         "redis_operations_total",
         "counter",
         "Operations on a shard by result.",

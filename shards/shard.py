@@ -53,8 +53,8 @@ class Shard:
     ) -> None:
         self.name = address.name
         self.address = address
-        self.absent: ShardError | None = None
-        self.refuses: ShardError | None = None
+        self.absent: ShardError | None
+        self.refuses: ShardError | None
         self._settings = settings
         self._writes_by = settings.map if claim else None
         # A node of a cluster has one database, and its key may not be ours to write.
@@ -63,6 +63,8 @@ class Shard:
         self._link: Pipeline | None = None
         self._opening: asyncio.Task[Pipeline] | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._takes_writes = recorder.gauge("redis_shard_takes_writes", shard=self.name)
+        self._is_known(None, None)
         self._meters = {op: _Meter(recorder, self, op) for op in get_args(Op)}
         self._next_log = 0.0
         self._closed = False
@@ -126,7 +128,8 @@ class Shard:
         refused = isinstance(error, ReplyError) and failure.reason.startswith(_REFUSALS)
         if refused and op in ("set", "heal"):
             if self.refuses is None or not failure.reason.startswith("EXECABORT"):
-                self.refuses = failure  # EXECABORT only follows from what was said before
+                # EXECABORT only follows from what was said before
+                self._is_known(self.absent, failure)
             self._probe()
         now = time.monotonic()
         if now >= self._next_log and not (op == "probe" and isinstance(error, ReplyError)):
@@ -135,6 +138,10 @@ class Shard:
                 "shard %s (%s): %s failed: %s", self.name, self.address, op, failure.reason
             )
         return failure
+
+    def _is_known(self, absent: ShardError | None, refuses: ShardError | None) -> None:
+        self.absent, self.refuses = absent, refuses
+        self._takes_writes.set(self.writable)
 
     # The connection
 
@@ -175,7 +182,7 @@ class Shard:
             self._opening = None
         if not link.ended:
             self._link = link
-        self.absent = None
+        self._is_known(None, self.refuses)
         return link
 
     async def _reach(self) -> Pipeline:
@@ -209,7 +216,8 @@ class Shard:
 
     def _is_absent(self, reason: Exception) -> None:
         kind = ShardTimeoutError if isinstance(reason, TimeoutError) else ShardError
-        self.absent = reason if isinstance(reason, ShardError) else kind(self.name, _reason(reason))
+        absent = reason if isinstance(reason, ShardError) else kind(self.name, _reason(reason))
+        self._is_known(absent, self.refuses)
         self._probe()
 
     # The probe
@@ -228,9 +236,9 @@ class Shard:
                 await self.send("probe", self._own, self._probe_command)
             except (OSError, ShardError) as error:
                 if self._link is not None:  # it answers
-                    self.absent, self.refuses = None, self.failure("probe", error)
+                    self._is_known(None, self.failure("probe", error))
                 continue
-            self.absent = self.refuses = None
+            self._is_known(None, None)
             self._next_log = 0.0
             _log.info(
                 "shard %s (%s) is back after %.1f s",

@@ -21,7 +21,17 @@ SHARDS = Row(
                 "elsewhere, new ones miss one; `supervisorctl start redis1` brings it back.",
             ),
             [Query('max by (shard) (redis_shard_up{job="app"})', "{{shard}}")],
-            width=12,
+            width=6,
+        ),
+        up_or_down(
+            Text(
+                "Shard takes writes",
+                "none",
+                "Whether each shard takes new records. Normal: up. Down while it answers: it is "
+                "full, read-only or cannot write its disk; `python -m shards status` says which.",
+            ),
+            [Query('min by (shard) (redis_shard_takes_writes{job="app"})', "{{shard}}")],
+            width=6,
         ),
         lines(
             Text(

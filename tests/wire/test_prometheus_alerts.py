@@ -40,6 +40,7 @@ OUT_A, OUT_B = 'balancer_backend_ejected{backend="a"}', 'balancer_backend_ejecte
 KILLED = 'worker_restarts_total{instance="app1",reason="%s"}'
 SLOW = 'balancer_request_duration_seconds_bucket{le="%s"}'
 HINTS = 'store_hints{instance="%s",shard="redis1"}'
+TAKES = 'redis_shard_takes_writes{instance="%s",shard="redis1"}'
 SHARD = 'redis_shard_up{instance="%s",shard="redis1"}'
 REDIS = 'redis_%s{job="redis",instance="%s"}'
 CALLS, FALLBACKS = 'external_calls_total{result="x"}', 'fallbacks_total{reason="deadline"}'
@@ -100,6 +101,10 @@ CASES = {
     "StackShardDown": Case(
         {SHARD % "app1": "0x60", SHARD % "app2": UP},  # one of the two reaches it
         {SHARD % "app1": "1x10 0x50", SHARD % "app2": "1x10 0x50"},
+    ),
+    "StackShardTakesNoWrites": Case(
+        {TAKES % "app1": "0x60", SHARD % "app1": "0x60"},  # it is down, which has its own
+        {TAKES % "app1": UP, TAKES % "app2": "1x10 0x50", SHARD % "app1": UP},
     ),
     "StackWritesLost": Case(
         {'store_writes_total{stored="none"}': "7x60"},

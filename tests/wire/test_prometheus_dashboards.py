@@ -65,7 +65,8 @@ def app(page: Recorder) -> None:
     page.counter("external_requests_total", outcome="ok").inc(2)
     page.counter("external_requests_total", outcome="http_error").inc()
     for shard in ("redis1", "redis2"):
-        page.gauge("redis_shard_up", shard=shard).set(1)
+        for name in ("redis_shard_up", "redis_shard_takes_writes"):
+            page.gauge(name, shard=shard).set(1)
         page.gauge("redis_keys_total", shard=shard).inc()
         for name in ("store_hints", "store_scan_records", "store_scan_records_expected"):
             page.gauge(name, shard=shard).set(0)

@@ -15,6 +15,7 @@ import pytest
 from monitoring.page import MetricsPage, Recorder
 from shards import ShardedStore, Stored, StoreSettings, StoreUnavailableError
 from shards.placement import Placement
+from tests.balancer_process import eventually
 from tests.redis_server import RedisServer, free_port
 
 PLACEMENT = Placement(["redis1", "redis2"])
@@ -199,6 +200,28 @@ async def test_a_full_shard_refuses_writes_visibly_and_loses_nothing(tmp_path: P
             assert await store.sizes() == {"redis1": len(stored)}
             assert all([await store.get(i) == b"%d" % i * 4000 for i in stored])
             assert [await store.get(i) for i in refused] == [None] * len(refused)
+
+
+@pytest.mark.parametrize(
+    ("off", "on"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ],
+)
+async def test_a_shard_that_takes_no_writes_is_shown_as_such_for_as_long(
+    first: RedisServer, store: ShardedStore, recorder: Recorder, off: str, on: str
+):
+    takes_writes = recorder.gauge("redis_shard_takes_writes", shard="redis1")
+    one, other = ids_on("redis1", 2)
+    assert await store.put(one, b"value") == Stored.REPLICATED
+    assert takes_writes.value == 1
+    first.command(off)
+    assert await store.put(other, b"value") == Stored.NONE
+    assert takes_writes.value == 0
+    first.command(on)
+    await eventually(lambda: takes_writes.value == 1, "the shard takes writes again")
+    assert await store.put(other, b"value") == Stored.REPLICATED
 
 
 async def refused_write(server: RedisServer, caplog: pytest.LogCaptureFixture) -> str:

@@ -75,7 +75,7 @@ def test_an_overloaded_backend_gets_what_it_can_do_and_no_long_queue(capacity, t
 
 def test_a_moment_above_the_target_refuses_nobody():
     limit = ConcurrencyLimit(MOST)
-    for now in (0.0, 0.3, 0.6, PATIENCE_SECONDS - 0.01):
+    for now in (0.0, 0.3, 0.6, PATIENCE_SECONDS / 2, PATIENCE_SECONDS - 0.01):
         limit.reported(LoadReport(1.0), now - 0.1, now)
         assert limit.adjust(30, now) == BEGIN
     now = PATIENCE_SECONDS
@@ -95,10 +95,11 @@ def overloaded(seconds: float, *, sent_before: float = 0.1) -> ConcurrencyLimit:
 def test_a_moment_without_answers_ends_no_overload():
     limit = overloaded(0.6)
     before = limit.limit
-    for tick in range(6, 14):
+    after = PATIENCE_SECONDS + 0.4
+    for tick in range(6, round(after * 10)):
         assert limit.adjust(100, tick / 10) == before
-    limit.reported(LoadReport(1.0), 1.0, 1.4)
-    assert limit.adjust(100, 1.4) < 100
+    limit.reported(LoadReport(1.0), after - 0.4, after)
+    assert limit.adjust(100, after) < 100
 
 
 def test_what_was_sent_before_a_cut_does_not_ask_for_the_next_one():

@@ -177,6 +177,10 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
     "unstable-80": (
         snapshot(app=outcome("http_error", 400)), "unstable fails 80% of the attempts",
     ),
+    "unstable-drip": (
+        snapshot(external='fault_rate{kind="drip"} 1\n', app="external_breaker_state 1\n"),
+        "unstable is set to drip at 100% of the requests",
+    ),
     "unstable-garbage": (
         snapshot(app=outcome("bad_answer", 400)), "with bytes that are no answer",
     ),
@@ -186,6 +190,9 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
     ),
     "unstable-reset": (
         snapshot(app=outcome("connect_error", 400)), "with connections refused or reset",
+    ),
+    "unstable-truncate": (
+        snapshot(app=outcome("bad_answer", 400)), "with bytes that are no answer",
     ),
     "wipe-redis1": (
         snapshot(app='store_hints{shard="redis1"} 480\n'), "redis1 lacks 480 records",

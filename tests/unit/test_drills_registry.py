@@ -24,6 +24,7 @@ PURE = (
 IMPURE = {"asyncio", "socket", "redis", "uvloop", "psutil", "subprocess", "time", "os", "signal"}
 OF_THE_ISSUE = {
     "stop-unstable", "unstable-80", "unstable-hang", "unstable-reset", "unstable-garbage",
+    "unstable-truncate", "unstable-drip",
     "kill-worker", "freeze-worker", "kill-parent",
     "restart-app1", "rolling-restart", "kill-balancer", "stop-redis1", "kill-redis2",
     "freeze-redis1", "wipe-redis1", "both-redis-down", "redis-full", "disk-full", "overload",

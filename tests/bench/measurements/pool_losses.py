@@ -17,7 +17,7 @@ from ..processes import Program
 from ..results import Chart, Metric
 
 RESTART, KILL = "rolling restart", "kill -9 of a worker"
-_PAUSE = 2.0  # between two of them: every pool has its workers again by then
+_PAUSE = 1.6  # between two of them: every pool has its workers again by then
 
 
 def run(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from ..results import Chart, Metric
 WORKERS = 4
 _KEPT, _ONE_EACH = Request("/", least=80), Request("/", least=80, last=True)
 CASES = {
-    **{f"{kept} connections": (kept, _KEPT) for kept in (8, 32, 64)},
+    **{f"{kept} connections": (kept, _KEPT) for kept in (8, 64)},
     "32 clients, a connection each time": (32, _ONE_EACH),
 }
 

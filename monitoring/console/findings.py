@@ -35,6 +35,7 @@ _HOW = {
 _FAULTS = {
     "failure": "fail", "hang": "hang", "reset": "reset connections",
     "garbage": "answer garbage", "truncated": "cut answers short",
+    "drip": "answer byte by byte",
 }  # fmt: skip
 _WORDS = {
     "starting": "does not answer", "failing": "keeps ending", "stopped": "is stopped",

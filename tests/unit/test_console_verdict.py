@@ -179,7 +179,7 @@ DRILLS: dict[str, tuple[Snapshot, str]] = {
     ),
     "unstable-drip": (
         snapshot(external='fault_rate{kind="drip"} 1\n', app="external_breaker_state 1\n"),
-        "unstable is set to drip at 100% of the requests",
+        "unstable is set to answer byte by byte at 100% of the requests",
     ),
     "unstable-garbage": (
         snapshot(app=outcome("bad_answer", 400)), "with bytes that are no answer",

@@ -25,8 +25,10 @@ class BrownoutPolicy:
     factor: float = 10.0
     late: float = 0.010
 
-    def seconds(self, lag: float, p95: float | None) -> float:
-        """For a call that begins now; `p95` is None while it is unknown, no limit is inf."""
-        if not self.deadline or lag < self.late or p95 is None:
-            return inf
-        return max(self.deadline, self.factor * p95)
+    def is_due(self, lag: float) -> bool:
+        """`lag`: seconds that what can run has waited lately."""
+        return lag >= self.late and self.deadline > 0
+
+    def seconds(self, p95: float | None) -> float:
+        """For a call while it is due; `p95` is None while it is unknown, no limit is inf."""
+        return inf if p95 is None else max(self.deadline, self.factor * p95)

@@ -21,7 +21,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import Generic, TypeVar, cast
 
 import tenacity
@@ -294,10 +293,9 @@ class ResilientCall:
 
     def _deadline(self, terms: _Terms, trace: Trace, now: float) -> Deadline:
         """An earlier one while this process has too much to do, but for who probes for all."""
-        brief = inf
-        if not trace.probe:
-            brief = self.policy.brownout.seconds(self._worst_lag(), self.guard.p95(now))
-        expires = terms.began + brief
+        if trace.probe or not self.policy.brownout.is_due(self._worst_lag()):
+            return terms.deadline
+        expires = terms.began + self.policy.brownout.seconds(self.guard.p95(now))
         return Deadline(expires) if expires < terms.deadline.expires else terms.deadline
 
     async def _retry(self, race: Race[T], terms: _Terms, trace: Trace) -> T:

@@ -66,6 +66,8 @@ class Drive:
         self._settings = settings
         self._store = ShardedStore(settings)
         self._acknowledged: set[int] = set()
+        self._unanswered: set[int] = set()
+        self._excused: set[int] = set()
         self._next_id = 0
         self._writes: set[asyncio.Task[None]] = set()
         self._bad: dict[str, set[int]] = {"crash": set(), "freeze": set(), "fill": set()}
@@ -120,6 +122,9 @@ class Drive:
         ):
             self._bad[ends].discard(shard)
         elif kind == "lose disk" and self._may_be_lost(shard):
+            # Whoever has no copy on the other one yet may be answered as this disk goes: of its
+            # one copy, while the other shard is away. Two copies survive one loss.
+            self._excused |= self._unanswered - self._world.records(1 - shard)
             if not self._is_bad(shard, "crash"):
                 await self._world.do("crash", shard, 0)
             self._bad["crash"].add(shard)
@@ -141,7 +146,12 @@ class Drive:
         )
 
     async def _write(self, store: ShardedStore, record_id: int) -> None:
-        if await store.put(record_id, b"%d." % record_id) != Stored.NONE:
+        self._unanswered.add(record_id)
+        try:
+            stored = await store.put(record_id, b"%d." % record_id)
+        finally:
+            self._unanswered.discard(record_id)
+        if stored != Stored.NONE and record_id not in self._excused:
             self._acknowledged.add(record_id)
 
     async def _read(self, record_id: int, patience: float = 0.0) -> None:

@@ -91,3 +91,8 @@ def test_nothing_acknowledged_is_lost_or_denied_whatever_faults_come(steps: list
 
 def test_without_faults_everything_is_acknowledged():
     assert drive([Step("write", 0, 12, 0.3)] * 3) == 36
+
+
+def test_a_write_answered_in_the_moment_its_only_disk_is_lost_is_not_held_against_the_store():
+    drive([Step("write", 0, 1), Step("crash", 0, 1, 0.0005), Step("write", 0, 1, 0.0003),
+           Step("lose disk", 1, 1)])  # fmt: skip

@@ -139,7 +139,10 @@ class Fleet:
                     return parse(body)
 
     async def counted_by_balancer(self) -> dict[Sample, float]:
-        return parse(await get(self.balancer.admin_port, "/metrics"))
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(OSError, ValueError):  # it went to a killed worker
+                    return parse(await get(self.balancer.admin_port, "/metrics"))
 
     def sizes(self) -> dict[Path, int]:
         """Of the pages: what they take in files and, mapped, in memory."""

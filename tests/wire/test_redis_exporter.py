@@ -31,11 +31,14 @@ class Exporter:
     def __init__(self, folder: Path, shard: str) -> None:
         self.port, self.shard = free_port(), shard
         (folder / "supervisord.conf").symlink_to(ROOT / "supervisord.conf")
-        (folder / "prometheus.yml").write_text("")
+        configuration = folder / "monitoring" / "prometheus" / "prometheus.yml"
+        configuration.parent.mkdir(parents=True)  # the targets' file is named from there
+        configuration.write_text("")
         with (folder / "exporter.log").open("wb") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "monitoring.launch", "redis-exporter", "prometheus.yml",
+                    sys.executable, "-m", "monitoring.launch", "redis-exporter",
+                    str(configuration.relative_to(folder)),
                     "--port", str(self.port), "--shard", f"redis1={shard}",
                 ],
                 cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log,

@@ -26,11 +26,15 @@ class RunningPool:
 
     def __init__(self, run_dir: Path, name: str) -> None:
         found = holder(run_dir, name)
+        nobody = NotRunningError(f"{name}: no pool of that name runs (looked in {run_dir})")
         if found is None:
-            raise NotRunningError(f"{name}: no pool of that name runs (looked in {run_dir})")
+            raise nobody
         self.name = name
         self.pid, page_fd = found
-        fd = os.open(f"/proc/{self.pid}/fd/{page_fd}", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fd = os.open(f"/proc/{self.pid}/fd/{page_fd}", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:  # it ended meanwhile
+            raise nobody from None
         self.page = StatusPage(fd)
         os.close(fd)
 

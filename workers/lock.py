@@ -39,7 +39,8 @@ def take_name(run_dir: Path, name: str, page_fd: int) -> int:
 
 
 def holder(run_dir: Path, name: str) -> tuple[int, int] | None:
-    """Pid and page descriptor of the pool that has the name, None when nobody does."""
+    """Pid and page descriptor of the pool that has the name, None when nobody does, or has taken
+    it just now and has not written yet who it is."""
     try:
         fd = os.open(lock_path(run_dir, name), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -47,8 +48,8 @@ def holder(run_dir: Path, name: str) -> tuple[int, int] | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid, page_fd = os.read(fd, 64).decode().split()
-        return int(pid), int(page_fd)
+        pid, _, page_fd = os.read(fd, 64).decode().partition(" ")
+        return (int(pid), int(page_fd)) if page_fd else None
     finally:
         os.close(fd)
     return None

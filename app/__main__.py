@@ -15,6 +15,7 @@ import click
 
 from monitoring.option_types import Number
 from monitoring.own_arguments import UnreadableCommandError, own_arguments
+from monitoring.scheduling import yield_to_who_computes
 from monitoring.topology import SettingError
 from shards import StoreSettings
 from workers import MOST_WORKERS, BootError, Pool, PoolSettings, Recycling, Worker, cpu_count
@@ -142,6 +143,7 @@ def main(**options: Any) -> None:
     files.check(settings)
     if settings.otlp_endpoint and not otel.is_installed():
         print(f"app: {otel.not_installed()}", file=sys.stderr)
+    yield_to_who_computes()
     os.nice(options["nice"])
     pool = PoolSettings(
         name=name,

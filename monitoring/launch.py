@@ -21,6 +21,7 @@ from .installation import command_lines
 from .installation.command_lines import CommandLine, GrafanaPaths
 from .installation.servers import SERVERS, find, missing
 from .option_types import Number
+from .scheduling import yield_to_who_computes
 from .stack.project import StackError, open_project
 from .topology import SettingError, relocate
 
@@ -79,6 +80,7 @@ def launch() -> None:
 def redis_server(configuration: Path, port: int, data: Path, fsync: str | None) -> None:
     """One shard."""
     binary = _find("redis-server")
+    yield_to_who_computes()
     data = _folder(data)
     _become(
         command_lines.redis_server(

@@ -14,6 +14,7 @@ import uvloop
 
 from monitoring.access_log import AccessLog
 from monitoring.page import MetricsPage
+from monitoring.scheduling import yield_to_who_computes
 
 from .control import FaultControl
 from .faults import STOCK
@@ -87,6 +88,7 @@ def command(
         FaultControl(settings, random.Random()),  # noqa: S311 - dice, not keys
     )
     _announce(listener, settings)
+    yield_to_who_computes()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(parts))

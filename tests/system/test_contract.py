@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from tests.running_stack import RunningStack, eventually
@@ -22,6 +23,14 @@ def test_the_root_answers_with_instance_id_and_real_data(calm: RunningStack):
     assert abs(body["data"]["timestamp"] / 1000 - time.time()) < 60
     assert body["stored"] == "replicated"
     assert body["source"] == "live"
+
+
+def test_who_answers_is_batch_work_that_interrupts_nobody_who_computes(calm: RunningStack):
+    for program in ("redis1", "unstable", "app1", "balancer"):
+        pid = int(calm.ctl("pid", program).strip())
+        assert os.sched_getscheduler(pid) == os.SCHED_BATCH, program
+    worker = calm.get("/").json["instance"]
+    assert os.sched_getscheduler(worker) == os.SCHED_BATCH
 
 
 def test_a_record_is_read_back_by_its_id(calm: RunningStack):

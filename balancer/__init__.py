@@ -19,5 +19,8 @@ them a request (NGINX: 13; a relay on uvloop that passes bytes on unread: 12):
         choice and counts 4, the answer's head 4.5, the log line 2.5, parsers' callbacks 2
      3  uvloop, llhttp, msgspec, the C library
 
-What is left to gain is spread over all of it: no function but the writes has more than 5 %.
+Interpreted, what is left to gain is spread over all of it: no function but the writes has more
+than 5 %. `make compile` (`compiled.py`, `compilation.py`) leaves 24: the kernel's 13, 7 in Python's
+own library (attributes, dicts, bytes, regular expressions), 1.5 in the compiled code, 2.5 in
+uvloop, llhttp and the C library. Of the kernel's share 11 are the two writes, which NGINX pays too.
 """

@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from monitoring.own_arguments import UnreadableCommandError, own_arguments
+from monitoring.scheduling import yield_to_who_computes
 from monitoring.topology import SettingError
 from workers import BootError, Pool, PoolSettings, State, Worker
 
+from . import compiled
 from .commands import COMMANDS, AdminError
 from .options import serving_options, settings_from
 from .settings import Settings
@@ -39,6 +41,7 @@ for command in COMMANDS:
 
 def _run(options: dict[str, Any]) -> int:
     settings = settings_from(options)
+    yield_to_who_computes()
     pool = PoolSettings(
         name="balancer",
         host=settings.listen.host,
@@ -62,8 +65,6 @@ async def serve(worker: Worker, started_with: list[str]) -> None:
     they have. When there is no other, the balancer goes on with what it was started with: who
     writes a mistake into supervisord.conf must not lose the door to the next worker that dies.
     """
-    from .worker import serve as serve_with
-
     try:
         settings = _settings_now(started_with)
     except BootError as error:
@@ -79,6 +80,10 @@ async def serve(worker: Worker, started_with: list[str]) -> None:
             file=sys.stderr,
             flush=True,
         )
+    if settings.compiled and compiled.use():
+        print("balancer: with the compiled request path", file=sys.stderr, flush=True)
+    from .worker import serve as serve_with  # not before it is known which form is imported
+
     await serve_with(worker, settings)
 
 

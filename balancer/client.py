@@ -23,8 +23,11 @@ TOO_MANY = 503
 _TCP_CLOSE = 7  # linux/tcp_states.h
 
 
-class ClientConnection(asyncio.Protocol):
-    """One client. Pipelined requests wait for their turn; reading pauses while any waits."""
+class ClientConnection:
+    """One client, an asyncio.Protocol in all but inheritance, which its compiled form cannot have.
+
+    Pipelined requests wait for their turn; reading pauses while any waits.
+    """
 
     transport: asyncio.Transport
 
@@ -42,6 +45,7 @@ class ClientConnection(asyncio.Protocol):
         self._refused: ParsedRequest | None = None  # as far as it was understood
         self.tunnel: Tunnel | None = None
         self.write_paused = False  # the client reads more slowly than answers come
+        self.is_feeding = False  # what is read at the moment is being parsed
         self._closing = False
         self._lingers_until = self._lingers_at_most = 0.0
         self._half_closed = False
@@ -66,9 +70,13 @@ class ClientConnection(asyncio.Protocol):
             return  # what follows a refused request has no meaning
         self._since = self.proxy.now()
         in_head = self._parser.in_head
+        self.is_feeding = True
         self._parser.feed(data)
+        self.is_feeding = False
         if not in_head:
             self._head_since = self._since
+        if self._waiting:
+            self._waiting[0].flush_request()
         self.flush()
 
     def eof_received(self) -> bool:

@@ -68,6 +68,7 @@ class Exchange:
         self.request_complete = head.framing == "none"
         self.close_after = False
         self._connection: BackendConnection | None = None
+        self._unsent: list[bytes] = []  # goes to it in one write with what was read with it
         self._connecting: asyncio.Task[None] | None = None
         self._body: list[bytes] = []  # what was sent or waits to be sent, as on the wire
         self._body_bytes = 0
@@ -120,12 +121,23 @@ class Exchange:
         self._last_progress = self.proxy.now()
         self.bytes_received += len(wire)
         if self._connection is not None:
-            self._connection.transport.write(wire)
+            if self.client.is_feeding:
+                self._unsent.append(wire)
+            else:
+                self._connection.transport.write(wire)
         if self._replayable or self._connection is None:
             self._body.append(wire)
             self._body_bytes += len(wire)
             if self._body_bytes > self.proxy.settings.max_replay:
                 self._too_long_to_keep()
+
+    def flush_request(self) -> None:
+        """One write for all that was read at once: the head and a body that came with it."""
+        if self._unsent:
+            wire = b"".join(self._unsent)
+            self._unsent.clear()
+            if self._connection is not None:
+                self._connection.transport.write(wire)
 
     def _too_long_to_keep(self) -> None:
         if self._connection is None:
@@ -173,7 +185,12 @@ class Exchange:
         self._connection = connection
         self._sent_at = self.proxy.now()
         remaining_ms = max(1, int((self._deadline - self._sent_at) * 1000))
-        connection.send(self, self.head.block(remaining_ms) + b"".join(self._body))
+        begun = self.head.block(remaining_ms) + b"".join(self._body)
+        if self.request_complete or not self.client.is_feeding:
+            connection.send(self, begun)
+        else:
+            connection.receiver = self
+            self._unsent.append(begun)
         if self._body_bytes > self.proxy.settings.max_replay:
             self._too_long_to_keep()
             self.client.resume_reading()
@@ -225,6 +242,7 @@ class Exchange:
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
+        self._unsent.clear()
         if connection is not None:
             connection.close()
         if self._connecting is not None:
@@ -321,7 +339,10 @@ class Exchange:
         self.status = SWITCHING
         self.switched_at = self.proxy.now()
         self.client.write(switch_block(fields, self.head))
-        sides = {"client": self.client, "backend": connection}
+        sides: dict[str, ClientConnection | BackendConnection] = {
+            "client": self.client,
+            "backend": connection,
+        }
         self._tunnel = Tunnel(
             self.client.transport,
             connection.transport,

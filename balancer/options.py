@@ -138,6 +138,12 @@ OPTIONS = (
         help="In turn by weight, or the one of two random backends with fewer requests in flight.",
     ),
     option("--workers", type=click.IntRange(1, MOST_WORKERS), default=1, help="Processes."),
+    option(
+        "--compiled/--interpreted",
+        default=True,
+        help="Serve with the compiled request path, if `make compile` has made one of these"
+        " sources.",
+    ),
     option("--access-log", default="off", metavar="FILE|off", help="JSON, a line per request."),
     option(
         "--metrics-file",

@@ -19,7 +19,7 @@ def accepts(proxy: Proxy) -> Callable[[], asyncio.Protocol]:
     """What a listener makes of each connection."""
     if proxy.settings.proxy_protocol:
         return lambda: ProxiedConnection(proxy)
-    return lambda: ClientConnection(proxy)
+    return lambda: cast(asyncio.Protocol, ClientConnection(proxy))
 
 
 class ProxiedConnection(asyncio.Protocol):
@@ -47,7 +47,7 @@ class ProxiedConnection(asyncio.Protocol):
             return
         self._timer.cancel()
         client = ClientConnection(self._proxy, header.client)
-        self.transport.set_protocol(client)
+        self.transport.set_protocol(cast(asyncio.Protocol, client))
         client.connection_made(self.transport)
         rest = self._data[header.size :]
         if rest:

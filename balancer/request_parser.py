@@ -62,6 +62,8 @@ class RequestParser:
     `in_head` is true while an unfinished head is held, `in_body` while a body is awaited.
     """
 
+    __deletable__ = ("_llhttp", "_requests")  # in the compiled form
+
     def __init__(self, requests: Requests, known: Container[bytes], settings: Settings) -> None:
         self._requests = requests
         self._known = known

@@ -64,6 +64,8 @@ class Settings:
     access_log: str | None = None
     changes_file: str | None = None  # what the admin API changed; None: kept in memory
 
+    compiled: bool = True  # where there is a compiled request path
+
     policy: Policy = "round-robin"
 
     trusted_proxies: tuple[Network, ...] = ()

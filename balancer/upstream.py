@@ -45,8 +45,9 @@ class Receiver(Protocol):
     def request_paused(self, paused: bool) -> None: ...
 
 
-class BackendConnection(asyncio.Protocol):
-    """One connection. It serves one receiver at a time and is idle in between."""
+class BackendConnection:
+    """One connection, an asyncio.Protocol in all but inheritance, which its compiled form cannot
+    have. It serves one receiver at a time and is idle in between."""
 
     transport: asyncio.Transport
 
@@ -278,8 +279,9 @@ class ConnectionPool:
         """A new connection; who asks bounds the time. Raises OSError."""
         address = self.backend.address
         loop = asyncio.get_running_loop()
-        _transport, connection = await loop.create_connection(
-            lambda: BackendConnection(self), address.host, address.port
+        connection = BackendConnection(self)
+        await loop.create_connection(
+            lambda: cast(asyncio.Protocol, connection), address.host, address.port
         )
         # Not when it is made: of one that is given up in that moment uvloop tells no end.
         if not connection.closed:

@@ -7,8 +7,11 @@ import re
 
 import pytest
 
+from balancer.client import ClientConnection
+from balancer.settings import Address
 from tests.balancer_under_test import running
 from tests.scripted_backend import OK, ScriptedBackend, answers, never_answers
+from tests.wire.corpus.in_process import StandInOrigin, StandInTransport
 
 
 async def test_backends_are_used_in_turn():
@@ -34,6 +37,26 @@ async def test_connections_to_a_backend_are_kept():
             await balancer.get()
     assert len(seen) == 1
     await backend.stop()
+
+
+async def test_a_body_that_came_with_its_head_goes_on_with_it_in_one_write():
+    async with running(Address("127.0.0.1", 9), listens=False) as balancer:
+        client, transport = ClientConnection(balancer.proxy), StandInTransport()
+        pool = next(iter(balancer.proxy.pools.values()))
+        origin = StandInOrigin(pool)
+        pool.take = origin.take  # type: ignore[method-assign]
+        client.connection_made(transport)
+        post = b"POST /%b HTTP/1.1\r\nHost: d\r\n%b\r\n\r\n%b"
+        client.data_received(post % (b"length", b"Content-Length: 6", b"abc"))
+        assert len(origin.written()) == 1
+        client.data_received(b"def")
+        assert origin.written()[1:] == [b"def"]
+        origin.answer()
+        client.data_received(
+            post % (b"chunked", b"Transfer-Encoding: chunked", b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
+        )
+        assert [piece.count(b"\r\n\r\n3\r\nabc") for piece in origin.written()] == [1]
+        client.connection_lost(None)
 
 
 async def test_a_pipelined_body_that_comes_late_still_arrives():

@@ -18,13 +18,16 @@ from tests.wire.corpus.upstream import CASES as UPSTREAM_CASES
 FRAMING = (b"content-length: ", b"transfer-encoding: ")
 
 
-async def _run_all(folder: Path, kind: str) -> dict[str, Seen]:
+async def _run_all(folder: Path, kind: str, *options: str) -> dict[str, Seen]:
     origin = door.Origin()
     backend = await origin.start()
-    opened = door.balancer if kind == "balancer" else door.nginx
     patience = door.PATIENCE if kind == "balancer" else 2.0  # it is known to let some wait
     seen = {}
-    async with opened(backend, folder) as port:
+    if kind == "balancer":
+        opened = door.balancer(backend, folder, *options)
+    else:
+        opened = door.nginx(backend, folder)
+    async with opened as port:
         for case in CASES:
             if kind == "nginx" and case.name in twin.SOMETIMES:
                 continue
@@ -34,8 +37,11 @@ async def _run_all(folder: Path, kind: str) -> dict[str, Seen]:
 
 
 @pytest.fixture(scope="module")
-def balancer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    return asyncio.run(_run_all(tmp_path_factory.mktemp("balancer"), "balancer"))
+def balancer(form: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    folder = tmp_path_factory.mktemp("balancer")
+    seen = asyncio.run(_run_all(folder, "balancer", form))
+    assert door.is_compiled(folder) == (form == "--compiled")
+    return seen
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ async def ask(port: int, target: str, method: str = "GET", version: str = "1.1")
 
 
 @pytest.fixture(scope="module")
-def received(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def received(form: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What the clients got of each case, whole and in pieces of a few bytes, and of requests to
     a good target between them."""
 
@@ -116,7 +116,15 @@ def received(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
                 good = f"/good-{case.name}{mark}"
                 seen[good] = await ask(port, good)
 
-        options = ("--first-byte-timeout", "1.5", "--total-timeout", "2", "--body-timeout", "1")
+        options = (
+            "--first-byte-timeout",
+            "1.5",
+            "--total-timeout",
+            "2",
+            "--body-timeout",
+            "1",
+            form,
+        )
         async with door.balancer(server.sockets[0].getsockname()[1], folder, *options) as port:
             await asyncio.gather(
                 *(one(port, case, mark) for case in CASES if not babbles(case) for mark in PIECES)

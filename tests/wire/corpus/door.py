@@ -54,6 +54,11 @@ async def nginx(backend: int, folder: Path) -> AsyncIterator[int]:
         yield port
 
 
+def is_compiled(folder: Path) -> bool:
+    """Whether the balancer of this folder said that it uses the compiled request path."""
+    return b"with the compiled request path" in (folder / "stderr").read_bytes()
+
+
 def nginx_program() -> str:
     path = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
     found = os.environ.get("NGINX") or shutil.which("nginx", path=path)

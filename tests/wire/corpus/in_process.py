@@ -74,6 +74,10 @@ class StandInOrigin:
         self._open.append((connection, transport, RequestReader()))
         return connection
 
+    def written(self) -> list[bytes]:
+        """What came since the last answer, write by write."""
+        return [piece for _, transport, _ in self._open for piece in transport.written]
+
     def answer(self) -> bool:
         """Whether something moved."""
         moved = False

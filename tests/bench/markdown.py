@@ -8,6 +8,8 @@ from . import provenance
 from .figures import shown
 from .results import Metric, Result, Row
 
+_OURS = ("ours", "ours, compiled")
+
 
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table; the first column is text, the others are figures."""
@@ -37,12 +39,15 @@ def summary(results: Sequence[Result]) -> str:
     rows = []
     for result in results:
         for case in result.cases:
-            ours, base = result.find(case, "ours"), result.find(case, result.baseline)
-            if ours is None or base is None or base is ours:
-                continue
+            base = result.find(case, result.baseline)
             what = f"{result.title}: {case}" if len(result.cases) > 1 else result.title
-            figures = [_figure(result, row, result.headline) for row in (ours, base)]
-            rows.append([f"{what}, {result.headline.label}", *figures, result.baseline])
+            for form in _OURS:
+                ours = result.find(case, form)
+                if ours is None or base is None or base is ours:
+                    continue
+                measured = f"{what}, {result.headline.label}{form.removeprefix('ours')}"
+                figures = [_figure(result, row, result.headline) for row in (ours, base)]
+                rows.append([measured, *figures, result.baseline])
     machines = provenance.of_all(list(results))
     return f"{grid(['', 'ours', 'beside it', 'which is'], rows)}\n\n{machines}"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import partial
 
 from .asking import get
 from .bench import Bench
@@ -27,6 +28,7 @@ CASES = {
 }
 _STARTS: dict[str, Callable[[Bench, int], Contender]] = {
     OURS: balancer.start,
+    balancer.COMPILED: partial(balancer.start, compiled=True),
     NGINX: nginx.start,
     "HAProxy": haproxy.start,
     "Envoy": envoy.start,

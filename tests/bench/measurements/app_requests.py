@@ -48,7 +48,12 @@ def _whole_stack(bench: Bench) -> None:
     ]
     ports = [one.port for one in plain]
     door = balancer.start(
-        bench, *ports, path="/ready", cpus=_ANYWHERE, options=("--health-path", "/ready")
+        bench,
+        *ports,
+        path="/ready",
+        cpus=_ANYWHERE,
+        options=("--health-path", "/ready"),
+        compiled=balancer.is_compiled(),
     )
     sides = [
         Contender(
@@ -64,7 +69,8 @@ def _whole_stack(bench: Bench) -> None:
     ]
     bench.result.note(
         f"Whole stack: balancer, two instances of {workers} workers, {stack.UPSTREAM}, two shards,"
-        " and wrk, all on all CPUs. The plain handlers stand behind the same balancer."
+        " and wrk, all on all CPUs. The plain handlers stand behind the same balancer, its request"
+        f" path {'compiled' if balancer.is_compiled() else 'interpreted'}."
     )
     measure_routes(bench, sides, "whole stack", load=_ANYWHERE)
 

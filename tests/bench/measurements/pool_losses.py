@@ -22,45 +22,48 @@ _PAUSE = 1.6  # between two of them: every pool has its workers again by then
 
 def run(bench: Bench) -> None:
     bench.result.note(
-        f"{CLIENTS} clients in a closed loop that try nothing again. kill -9 takes along what the"
-        " worker had accepted: nobody's pool can save that, only a balancer in front, here of two"
-        " pools."
+        f"{CLIENTS} clients of each kind in a closed loop that try nothing again. kill -9 takes"
+        " along what the worker had accepted: nobody's pool can save that, only a balancer in"
+        " front, here of two pools."
     )
     events: dict[str, Callable[[Program], None]] = {RESTART: _restart, KILL: _kill}
     for what, act in bench.effort.cases(list(events.items())):
-        for keep in (True, False):
-            case = f"{what}, {'kept connections' if keep else 'a connection each'}"
-            for name in pools.NAMES:
-                with bench.contender(name), bench.for_a_while():
-                    bench.step(f"{case}: {name}")
-                    _measure(bench, case, name, act, keep=keep)
+        for name in pools.NAMES:
+            with bench.contender(name), bench.for_a_while():
+                bench.step(f"{what}: {name}")
+                _measure(bench, what, name, act)
 
 
-def _measure(
-    bench: Bench, case: str, name: str, act: Callable[[Program], None], *, keep: bool
-) -> None:
+def _measure(bench: Bench, what: str, name: str, act: Callable[[Program], None]) -> None:
+    """Both kinds of clients ask the same pool at the same time."""
     program, port = pools.start(bench, name)
-    clients = CountingClients(port, keep=keep)
+    kept, each = CountingClients(port, keep=True), CountingClients(port, keep=False)
     ours = name in (pools.OURS, pools.BEHIND)
     least = bench.effort.losses_requests if ours else 0
     times = 0
-    with clients.asking():
-        while times < bench.effort.losses_rounds or (clients.answered and clients.asked < least):
+
+    def too_few() -> bool:
+        return any(clients.answered and clients.asked < least for clients in (kept, each))
+
+    with kept.asking(), each.asking():
+        while times < bench.effort.losses_rounds or too_few():
             time.sleep(_PAUSE / 4)
             act(program)
             time.sleep(_PAUSE * 3 / 4)
             times += 1
-    if not clients.answered:
-        bench.result.refuse(case, name, "no request was answered")
-        return
-    bench.result.add(
-        case,
-        name,
-        lost=len(clients.lost) / times,
-        share=len(clients.lost) / clients.asked,
-        asked=clients.asked,
-        times=times,
-    )
+    for clients, kind in ((kept, "kept connections"), (each, "a connection each")):
+        case = f"{what}, {kind}"
+        if not clients.answered:
+            bench.result.refuse(case, name, "no request was answered")
+            continue
+        bench.result.add(
+            case,
+            name,
+            lost=len(clients.lost) / times,
+            share=len(clients.lost) / clients.asked,
+            asked=clients.asked,
+            times=times,
+        )
 
 
 def _restart(program: Program) -> None:

@@ -25,18 +25,31 @@ def run(bench: Bench) -> None:
         f"{WORKERS} workers and wrk share all CPUs. Every round makes its connections anew: which"
         " worker has how many is decided then."
     )
+    started: dict[str, tuple[int, RunningPool]] = {}
+    for name in spread.NAMES:
+        with bench.contender(name):
+            bench.step(f"starting {name}")
+            _program, port, run_dir = spread.start(bench, name, WORKERS)
+            pool = RunningPool(run_dir, "spread")
+            _wait_for_all(pool)
+            started[name] = port, pool
     for case, (connections, request) in bench.effort.cases(list(CASES.items())):
         for _ in range(bench.effort.spread_rounds):
-            for name in spread.NAMES:
-                with bench.contender(name), bench.for_a_while():
+            for name, (port, pool) in started.items():
+                with bench.contender(name):
                     bench.step(f"{case}: {name}")
-                    _sample(bench, case, name, connections, request)
+                    _sample(bench, case, name, port, pool, connections, request)
 
 
-def _sample(bench: Bench, case: str, name: str, connections: int, request: Request) -> None:
-    _program, port, run_dir = spread.start(bench, name, WORKERS)
-    pool = RunningPool(run_dir, "spread")
-    _wait_for_all(pool)
+def _sample(
+    bench: Bench,
+    case: str,
+    name: str,
+    port: int,
+    pool: RunningPool,
+    connections: int,
+    request: Request,
+) -> None:
     before = _requests(pool)
     run = run_wrk(bench, port, request, bench.effort.wrk_seconds, bench.cores.all, connections)
     problem = run.problem(request.least)

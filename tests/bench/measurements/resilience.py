@@ -68,7 +68,7 @@ def _outage(bench: Bench, store: str, seed: int) -> None:
     """Ours, two workers: the service hangs; figures from a second after the first fallback on."""
     service = unstable.start(bench, seed)
     side = app.start(bench, f"http://127.0.0.1:{service.port}/data", store, workers=2)
-    with _load(bench, side.port, seed) as load:
+    with _load(bench, side.port, seed, seconds=2.5) as load:
         load.outcome()
     _faults(service.port, {"failure_rate": 0.0, "hang_rate": 1.0})
     with _load(bench, side.port, seed, seconds=4.0) as load:  # the breaker opens

@@ -22,6 +22,8 @@ import redis.asyncio
 import uvloop
 from aiohttp import web
 
+from monitoring.scheduling import yield_to_who_computes
+
 from ..asking import answers
 from ..bench import Bench, free_port
 from ..cores import Cpus
@@ -110,7 +112,8 @@ async def _session(application: web.Application) -> AsyncIterator[None]:
 @click.option("--tries", type=int, default=1)
 @click.option("--attempt-timeout", type=float, default=0.0)
 def main(port: int, upstream: str, store: str, tries: int, attempt_timeout: float) -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, under the same scheduling as ours."""
+    yield_to_who_computes()
     handlers = Handlers(upstream, store, tries, attempt_timeout)
     application = web.Application()
     application.router.add_get("/", handlers.root)

@@ -67,7 +67,7 @@ def start(bench: Bench, name: str, workers: int) -> tuple[Program, int, Path]:
 
     The pool is called `spread`. Raises ProgramError.
     """
-    port, run_dir = free_port(), bench.folder / "spread-run"
+    port, run_dir = free_port(), bench.folder / f"spread-run-{_TARGETS[name]}"
     command = [sys.executable, "-m", _MODULE, _TARGETS[name], port, workers, run_dir]
     program = bench.start(f"spread-{_TARGETS[name]}", command)
     program.wait_until(answers(port))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import compileall
+import shutil
 import sys
 import time
 from pathlib import Path
 
+from balancer import compiled
 from tests.running_stack import RunningStack
 
 from ..asking import get
@@ -33,6 +35,8 @@ class Stack:
         for folder in ("log", "run", "redis1", "redis2"):
             (root / "var" / folder).mkdir(parents=True, exist_ok=True)
         _without(root / "supervisord.conf", "prometheus", "redis-exporter", "grafana")
+        if compiled.folder().is_dir():  # the balancer's request path, by `make compile`
+            shutil.copytree(compiled.FOLDER, root / "var" / compiled.FOLDER.name)
         compileall.compile_dir(root, quiet=2)  # as it is from the second start on
         command = [
             Path(sys.executable).parent / "supervisord", "-n", "-s", "-c", "supervisord.conf",

@@ -42,6 +42,7 @@ grafana: packages ## Fetch the official Grafana (350 MB) and start it if everyth
 
 test: dev ## Check and test everything; starts its own servers (ARGS='-k name' for some)
 	@$(STACK) install servers redis_exporter
+	@.venv/bin/python -m tests.programs
 	@$(MAKE) check
 	@PATH="$(SERVERS)" .venv/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -1,7 +1,6 @@
 """Clients that nobody here wrote, against a running balancer with a small backend behind it.
 
-curl and chromium, wrk and Node are installed with the rest of the set-up's tools or by the
-machine's package manager; a test of one that is not there says so.
+`make test` installs them where it may (tests/programs.py); a test of one that is not there says so.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import websockets
 
 from tests.balancer_process import BalancerProcess, balancer
 from tests.echo_backend import EVENT_SECONDS, EVENTS, EchoBackend, echo_backend
+from tests.programs import PACKAGES
 from tests.wire.corpus.door import nginx
 
 BODY = bytes(range(256)) * 2000
@@ -70,7 +70,7 @@ class Door:
 def needs(program: str) -> str:
     found = shutil.which(program)
     if found is None:
-        pytest.skip(f"{program} is not installed, and no part of the set-up")
+        pytest.skip(f"{program} is not installed: {PACKAGES[program]} of Debian has it")
     return found
 
 

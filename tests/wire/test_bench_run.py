@@ -1,6 +1,6 @@
 """The benchmarks with real servers, for a second each: do they measure, and do they notice errors?
 
-Where wrk is not installed (it is no part of the set-up) the tests hold that this is said.
+Where wrk is not installed the tests hold that this is said.
 """
 
 from __future__ import annotations

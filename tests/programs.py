@@ -1,7 +1,7 @@
 """Programs that tests use and the stack does not: a browser, and clients that nobody here wrote.
 
-`python -m tests.programs` installs what is missing where apt-get may be used, and names it elsewhere;
-the tests that need it then fail, or are skipped where other clients say the same. Edge.
+`python -m tests.programs` installs what is missing where apt-get may be used, and names it
+elsewhere; a test that needs it then fails, or is skipped, with the package's name. Edge.
 """
 
 from __future__ import annotations

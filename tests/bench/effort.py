@@ -29,6 +29,7 @@ class Effort:
     footprint_requests: int  # at least as many, or as many as the seconds below allow
     footprint_seconds: float
     spread_rounds: int
+    spread_seconds: int  # in a second, which worker the CPUs ran longest weighs too much
     losses_rounds: int
     losses_requests: int  # our pools are restarted and killed until so many were asked
     most_cases: int | None = None
@@ -57,6 +58,7 @@ QUICK = Effort(
     footprint_requests=200,
     footprint_seconds=1.0,
     spread_rounds=1,
+    spread_seconds=1,
     losses_rounds=1,
     losses_requests=0,
     most_cases=1,
@@ -77,6 +79,7 @@ STANDARD = Effort(
     footprint_requests=1_000_000,
     footprint_seconds=5.0,
     spread_rounds=2,
+    spread_seconds=3,
     losses_rounds=2,
     losses_requests=0,
 )
@@ -94,7 +97,8 @@ FULL = Effort(
     resilience_seconds=60.0,
     footprint_requests=1_000_000,
     footprint_seconds=float("inf"),
-    spread_rounds=9,
+    spread_rounds=3,
+    spread_seconds=60,
     losses_rounds=7,
     losses_requests=100_000,
 )

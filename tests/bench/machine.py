@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from monitoring.stack.python_build import is_optimised
+
 from .cores import Cpus
 from .programs import PROJECT
 
@@ -27,7 +29,7 @@ def facts() -> dict[str, str | int]:
         "cpus": os.cpu_count() or 1,
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
+        "python": platform.python_version() + ("" if is_optimised() else " (not optimised)"),
     }
 
 

@@ -51,7 +51,8 @@ def _sample(
     request: Request,
 ) -> None:
     before = _requests(pool)
-    run = run_wrk(bench, port, request, bench.effort.wrk_seconds, bench.cores.all, connections)
+    seconds = bench.effort.spread_seconds
+    run = run_wrk(bench, port, request, seconds, bench.cores.all, connections)
     problem = run.problem(request.least)
     if problem is not None:
         bench.result.refuse(case, name, problem)

@@ -11,8 +11,6 @@ from typing import Any
 
 import psutil
 
-from monitoring.stack.python_build import is_optimised
-
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -24,7 +22,7 @@ def facts() -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "load_average": round(os.getloadavg()[0], 2),
-        "python": platform.python_version() + ("" if is_optimised() else " (not optimised)"),
+        "python": platform.python_version(),
         "redis": _first_line(os.environ.get("REDIS_SERVER") or "redis-server", "--version"),
         "generator_priority": "raised" if os.geteuid() == 0 else "that of everybody",
         "revision": revision(),

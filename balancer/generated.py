@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from errno import EHOSTUNREACH, ENETUNREACH
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Literal
 
@@ -94,32 +95,39 @@ class Problem:
 
     def answer(self, *, close: bool, head: bool) -> bytes:
         """The whole answer; `head`: to a HEAD request, so without the body."""
-        phrase = HTTPStatus(self.status).phrase
-        if self.text:
-            media = b"text/plain; charset=utf-8"
-            body = (
-                f"{self.status} {phrase}: {self.reason}\nrequest id: {self.request_id}\n".encode()
-            )
-        else:
-            media = b"application/json"
-            told = {"error": self.reason, "request_id": self.request_id}
-            body = json.dumps(told).encode() + b"\n"
-        lines = (
-            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nX-Request-Id: %b\r\n"
-            b"Proxy-Status: balancer; error=%b\r\n"
-            % (
-                self.status,
-                phrase.encode(),
-                media,
-                len(body),
-                self.request_id.encode(),
-                self.error.encode(),
-            )
+        request_id = self.request_id.encode()
+        before, begun, ended = _around_ids(
+            self.status, self.reason, self.error, self.text, close, len(request_id)
         )
-        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            lines += b"Retry-After: 1\r\n"
-        elif self.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            lines += b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
-        if close:
-            lines += b"Connection: close\r\n"
-        return lines + b"\r\n" + (b"" if head else body)
+        if head:
+            return before % request_id
+        return before % request_id + begun + request_id + ended
+
+
+@lru_cache(maxsize=64)  # in a flood all are told the same, and telling must be cheap
+def _around_ids(
+    status: int, reason: str, error: str, text: bool, close: bool, id_length: int
+) -> tuple[bytes, bytes, bytes]:
+    """An answer without its request id: the head with a `%b` in its place, and the two parts of
+    the body. An id is letters, digits and `._-`, so it stands in JSON as it is."""
+    phrase = HTTPStatus(status).phrase
+    if text:
+        media = "text/plain; charset=utf-8"
+        begun, ended = f"{status} {phrase}: {reason}\nrequest id: ".encode(), b"\n"
+    else:
+        media = "application/json"
+        begun, ended = b'{"error": %b, "request_id": "' % json.dumps(reason).encode(), b'"}\n'
+    lines = [
+        f"HTTP/1.1 {status} {phrase}",
+        f"Content-Type: {media}",
+        f"Content-Length: {len(begun) + id_length + len(ended)}",
+        "X-Request-Id: %b",
+        f"Proxy-Status: balancer; error={error}",
+    ]
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        lines.append("Retry-After: 1")
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        lines.append("Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+    if close:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", ""]).encode(), begun, ended

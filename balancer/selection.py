@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import cycle, permutations
+from itertools import cycle, islice, permutations
 from math import gcd
 from typing import Protocol
 
@@ -61,10 +61,10 @@ class RoundRobin:
             if backend.available and backend is not excluded:
                 return backend
         resort = last_resort(self.backends, excluded)
-        return next((backend for backend in self._one_round() if backend in resort), None)
-
-    def _one_round(self) -> Iterator[Backend]:
-        return (next(self._turns) for _ in range(self._count))
+        if not resort:  # the usual case in a flood
+            return None
+        one_round = islice(self._turns, self._count)
+        return next((backend for backend in one_round if backend in resort), None)
 
 
 class LeastRequests:

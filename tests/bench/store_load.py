@@ -21,6 +21,7 @@ import uvloop
 CALLERS = 64
 VALUE = b"x" * 100
 _EXPIRY = 600  # seconds
+_TIMEOUT = 5.0  # seconds; what is slow lowers the figure, and must not end the measurement
 
 Put = Callable[[int, bytes], Awaitable[bool]]
 Get = Callable[[int], Awaitable[bytes | None]]
@@ -41,7 +42,11 @@ async def through_shards(
 ) -> Tally:
     from shards import ShardedStore, Stored, StoreSettings
 
-    async with ShardedStore(StoreSettings(urls, copies, ttl_seconds=_EXPIRY)) as store:
+    settings = StoreSettings(
+        urls, copies, ttl_seconds=_EXPIRY, operation_timeout_seconds=_TIMEOUT,
+        connect_timeout_seconds=_TIMEOUT,
+    )  # fmt: skip
+    async with ShardedStore(settings) as store:
 
         async def put(record: int, value: bytes) -> bool:
             return await store.put(record, value) is Stored.REPLICATED

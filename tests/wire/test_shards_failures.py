@@ -76,6 +76,19 @@ async def test_a_stopped_shard_is_an_answer_at_once_and_never_stored_or_absent(
     assert operations(recorder, "redis1", "set", "error") >= 1
 
 
+async def test_who_writes_on_and_on_while_no_shard_is_there_does_not_keep_them_away(
+    tmp_path: Path,
+):
+    port = free_port()
+    settings = StoreSettings((f"redis://127.0.0.1:{port}",), operation_timeout_seconds=TIMEOUT)
+    async with ShardedStore(settings) as store:
+        assert await store.put(1, b"value") == Stored.NONE
+        with RedisServer(tmp_path / "redis1", port=port):
+            deadline = time.monotonic() + 10
+            while await store.put(1, b"value") == Stored.NONE:
+                assert time.monotonic() < deadline, "never found again"
+
+
 async def test_a_frozen_shard_costs_one_time_out_however_many_callers_wait(
     first: RedisServer, second: RedisServer, recorder: Recorder
 ):

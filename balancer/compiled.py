@@ -25,6 +25,7 @@ REQUEST_PATH = (
     "ejection",
     "exchange",
     "generated",
+    "own_lines",
     "pace",
     "proxy",
     "recent",

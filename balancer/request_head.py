@@ -7,10 +7,11 @@ fields (RFC 9110 7.6.1, and those `Connection` names) taken out and the forwardi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .forwarding import Claim, Peer, believed_lines, read_claim
+from .own_lines import MOST_OWN_LINES, NO_OWN_LINES, OwnLines
 from .request_id import RequestIds
 from .request_line import RefusedError
 from .settings import Settings
@@ -100,8 +101,9 @@ class RequestHeads:
     """Reads heads, and remembers what the fields of the last ones meant.
 
     A client sends the same fields with every request, and reading them is most of the work: 1.5
-    instead of 5 us for a head that wrk sends, 1.7 instead of 9 for a browser's. What is remembered
-    is bounded; when it is full everything is forgotten, which costs less than to keep an order.
+    instead of 5 us for a head that wrk sends, 1.7 instead of 9 for a browser's. Lines that are
+    different each time (`own_lines.py`) do not count. What is remembered is bounded; when it is
+    full everything is forgotten, which costs less than to keep an order.
 
     Args:
         new_id: gives ids to requests that have none, and to their part of the trace.
@@ -118,11 +120,16 @@ class RequestHeads:
         Args:
             peer: who sent it.
         """
-        fields = self.known.get(parsed.block) or self._read_fields(parsed)
+        fields = self.known.get(parsed.block)
+        if fields is None:
+            fields = self._read_fields(parsed)
+            request_id, trace = fields.request_id, fields.trace
+        else:
+            request_id, trace = parsed.own.request_id, parsed.own.trace
         target, host = read_target(parsed, fields.host, self._settings)
         made = self._new_id()
-        request_id = fields.request_id or made
-        trace, claim = fields.trace, fields.claim
+        request_id = request_id or made
+        claim = fields.claim
         trace_id, flags = (made, b"01") if trace is None else (trace.trace_id.decode(), trace.flags)
         lines, asked_for = peer.lines, host
         if claim is not None and peer.trusted:
@@ -160,12 +167,15 @@ class RequestHeads:
 
     def _read_fields(self, parsed: ParsedRequest) -> Fields:
         fields = read_fields(parsed, self._settings)
-        plain = fields.framing == "none" and not fields.request_id and fields.trace is None
-        # A body's length, a request's own id and a part of a trace are hardly the same twice.
-        if plain and len(parsed.block) <= _LONGEST_REMEMBERED:
+        if (
+            fields.framing == "none"  # a body's length is hardly the same twice
+            and len(parsed.block) <= _LONGEST_REMEMBERED
+            and len(parsed.fields) + MOST_OWN_LINES <= self._settings.max_fields
+            and parsed.own.are_all_of([name.lower() for name, _value in parsed.fields])
+        ):
             if len(self.known) >= _MOST_REMEMBERED:
                 self.known.clear()
-            self.known[parsed.block] = fields
+            self.known[parsed.block] = replace(fields, request_id=None, trace=None)
         return fields
 
 
@@ -220,8 +230,8 @@ def read_fields(parsed: ParsedRequest, settings: Settings) -> Fields:
 class ParsedRequest:
     """What the parser found in a head.
 
-    `block` is what follows `HTTP/1.` as it came; where it is known what it means, `fields` may be
-    empty.
+    `block` is what follows `HTTP/1.` as it came, but for the lines that `own` tells of; where it is
+    known what it means, `fields` may be empty.
     """
 
     method: bytes
@@ -229,6 +239,7 @@ class ParsedRequest:
     version: str
     fields: list[Field]
     block: bytes
+    own: OwnLines = NO_OWN_LINES
 
 
 def _sort_out(

@@ -23,6 +23,7 @@ from typing import Protocol
 
 import httptools
 
+from .own_lines import NO_OWN_LINES, without_own_lines
 from .request_head import Field, ParsedRequest, RequestHead
 from .request_line import LINE, LINE_SO_FAR, RefusedError, as_known, refusal
 from .settings import Settings
@@ -167,7 +168,9 @@ class RequestParser:
         if minor > b"1":
             data = as_known(data, line.start(3))
             minor = b"1"
-        block = data[line.start(3) : end]
+        block, own = data[line.start(3) : end], NO_OWN_LINES
+        if block not in self._known:
+            block, own = without_own_lines(block)
         self._upgraded = False
         if (
             self._fed
@@ -180,7 +183,7 @@ class RequestParser:
         fields, self._fields = self._fields, []
         version = "1.1" if minor == b"1" else "1.0"
         self._begin(
-            self._requests.request_head(ParsedRequest(method, target, version, fields, block))
+            self._requests.request_head(ParsedRequest(method, target, version, fields, block, own))
         )
         return rest
 

@@ -104,10 +104,15 @@ class LeastRequests:
 def last_resort(backends: Sequence[Backend], excluded: Backend | None) -> list[Backend]:
     """Whom to ask when none is available. Where one is merely full, nobody: it will have room
     again, and what is ill has none to offer."""
-    left = [one for one in backends if one is not excluded and not one.draining]
-    if any(one.in_service for one in left):
-        return []
-    return [one for one in left if one.in_flight < one.max_in_flight]
+    resort = []
+    for one in backends:
+        if one is excluded or one.draining:
+            continue
+        if one.in_service:
+            return []
+        if one.in_flight < one.max_in_flight:
+            resort.append(one)
+    return resort
 
 
 def smooth(weights: Sequence[int]) -> list[int]:

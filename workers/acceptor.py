@@ -67,6 +67,7 @@ class Acceptor:
         self, sock: socket.socket, factory: ProtocolFactory, row: Row, page: StatusPage
     ) -> None:
         self._socket = sock
+        self._kind = (sock.family, sock.type, sock.proto)  # who does not tell makes the kernel tell
         self._factory = factory
         self._row = row
         self._page = page
@@ -154,7 +155,7 @@ class Acceptor:
 
     def _accept(self) -> None:
         accepted, _address = self._socket.accept()
-        connection = _CountedSocket(fileno=accepted.detach())
+        connection = _CountedSocket(*self._kind, accepted.detach())
         connection.setblocking(False)
         connection.row, connection.then = self._row, self._connection_closed
         self._row.connection_opened()

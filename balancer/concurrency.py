@@ -22,7 +22,7 @@ from math import inf
 
 TARGET_SECONDS = 0.06  # from one end to the other, well below what a request may take
 LOOP_TARGET_SECONDS = 0.012  # in the backend's event loop, which a request goes through many times
-PATIENCE_SECONDS = 3.0  # above the target before the first cut: an instance restarts meanwhile
+PATIENCE_SECONDS = 6.0  # above the target before the first cut: instances restart meanwhile
 LEAST = 24  # more than the work of an instance that is starved of CPUs gets done in a target
 BEGIN = 112  # of a backend that says how long work waits: at 1,000 answers a second 0.11 s of them
 _STEEPEST = 0.3  # of the limit stays at least; what is told is a moment old

@@ -18,6 +18,7 @@ from balancer.concurrency import (
 
 MOST = 1024
 TICK = 0.1
+PATIENT_TICKS = int(PATIENCE_SECONDS / TICK)
 STEPS = 20  # of the simulation, in a tick
 
 
@@ -63,7 +64,7 @@ class Backend:
 @given(capacity=st.floats(200, 20_000), times=st.floats(1.5, 10))
 def test_an_overloaded_backend_gets_what_it_can_do_and_no_long_queue(capacity, times):
     backend = Backend(capacity)
-    for _ in range(80):  # what was taken in before the limit fell is worked off
+    for _ in range(PATIENT_TICKS + 50):  # what was taken in before the limit fell is worked off
         backend.tick(capacity * times)
     waits = []
     for _ in range(100):
@@ -190,7 +191,7 @@ def test_a_flood_finds_no_more_room_than_there_was_need_for():
 
 def test_after_an_overload_the_limit_is_back_within_seconds():
     backend = Backend(capacity=100)
-    for _ in range(50):
+    for _ in range(PATIENT_TICKS + 20):
         backend.tick(1000)
     low = backend.limit.limit
     for _ in range(150):

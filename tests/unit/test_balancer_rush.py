@@ -39,6 +39,10 @@ def test_the_first_requests_of_all_are_no_rush():
     assert not any(told([0] * 50 + [400] * 20))
 
 
+def test_who_takes_over_bit_by_bit_is_in_no_rush():
+    assert not any(told([0, 3, 20, 50, *[86] * 40]))
+
+
 def test_a_few_requests_after_silence_are_no_rush():
     assert not any(told([1] + [0] * 200 + [ROOM]))
 
